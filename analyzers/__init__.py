@@ -1,0 +1,1 @@
+"""Analyzers turn windows into judgements. They know no alarm, no channel and no store."""

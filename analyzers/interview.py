@@ -1,0 +1,100 @@
+"""What the judge process is told, and what it says. Small values that travel as datagrams; pixels stay in the sensors' slots."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from analyzers.judgement import Judgement
+from analyzers.policy import Policy, PolicyId
+from sensors.window import SensorId, ViewId, Window
+
+
+class Quantization(StrEnum):
+    """How the model's weights are held."""
+
+    NF4 = "nf4"
+    INT8 = "int8"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeSettings:
+    """The judge process's first message."""
+
+    kind: Literal["settings"] = "settings"
+    model: str
+    """Path of the model's folder."""
+    quantization: Quantization = Quantization.NF4
+    device: str = "auto"
+    """`auto`, `cpu` or `cuda`."""
+    threads: int = 1
+    """Threads for the arithmetic of a CPU."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policies:
+    """The policies that questions may name from now on, instead of those before. Sent again after a reload; split where large."""
+
+    kind: Literal["policies"] = "policies"
+    first: bool
+    """True: forget those known before."""
+    policies: tuple[Policy, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detach:
+    """A sensor's slots are gone."""
+
+    kind: Literal["detach"] = "detach"
+    sensor: SensorId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """A question as it travels: policies by name."""
+
+    window: Window
+    view: ViewId
+    policies: tuple[PolicyId, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Questions to be answered together."""
+
+    kind: Literal["batch"] = "batch"
+    id: int
+    asks: tuple[Ask, ...]
+
+
+class JudgeCondition(StrEnum):
+    """Where the judge stands."""
+
+    LOADING = "loading"
+    READY = "ready"
+    DOWN = "down"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeNews:
+    """A change of condition, with the reason and what was loaded."""
+
+    kind: Literal["judge"] = "judge"
+    condition: JudgeCondition
+    detail: str = ""
+    model: str = ""
+    """The model's fingerprint: artefact, quantization by part, library versions, device."""
+    weight_bytes: int = 0
+    device: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """What a batch got. `more` is True where further datagrams with the same id follow."""
+
+    kind: Literal["answers"] = "answers"
+    id: int
+    judgements: tuple[Judgement, ...]
+    media_tokens: int = 0
+    took_s: float = 0.0
+    more: bool = False
