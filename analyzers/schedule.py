@@ -58,7 +58,7 @@ def _span(text: str) -> Span:
 
 def _clock(text: str) -> time:
     hours, minutes = (int(part) for part in text.split(":"))
-    if hours == 24 and minutes == 0:  # noqa: PLR2004 - the end of the day
+    if hours == 24 and minutes == 0:
         return time.min
     try:
         return time(hours, minutes)

@@ -4,6 +4,7 @@ A slot holds room for the largest frames that the settings allow, one view after
 anonymous file, so pages that are never written cost nothing. This file knows the arithmetic and the mapping, and no camera.
 """
 
+import fcntl
 import mmap
 import os
 from collections.abc import Sequence
@@ -56,8 +57,6 @@ class SlotLayout:
 
 def create(layout: SlotLayout) -> int:
     """Make the shared memory of `layout` and return its descriptor. Its size is sealed: no child can shrink it under a reader."""
-    import fcntl
-
     descriptor = os.memfd_create(f"omniwatch-{layout.sensor}", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     os.ftruncate(descriptor, layout.bytes)
     fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
+from typing_extensions import TypeForm
 
 MAX_DATAGRAM_BYTES = 64 * 1024
 
@@ -29,7 +30,7 @@ class WireError(Exception):
 class Codec(Generic[T]):
     """Values of one closed type to datagrams and back."""
 
-    def __init__(self, kinds: object) -> None:
+    def __init__(self, kinds: TypeForm[T]) -> None:
         """`kinds`: a dataclass, or a union of dataclasses told apart by their `kind`."""
         self._adapter: TypeAdapter[T] = TypeAdapter(kinds)
 
