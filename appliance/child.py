@@ -1,0 +1,176 @@
+"""A child process and the supervisor's end of its wire. It knows no message, and decides nothing about restarts.
+
+A child is started by plain exec, gets the descriptors that it is handed and nothing else of ours, and ends when its socket
+closes. Reading and writing never block the supervisor's loop, whatever the child does or fails to do.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections import deque
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from sensors.wire import MAX_DATAGRAM_BYTES, WireError, pair
+
+MAX_UNSENT = 512
+"""Datagrams that may wait for a child that does not read. One more and it is given up."""
+MAX_RATE_HZ = 400
+"""Datagrams a second that a child may say. A flood is a fault."""
+STOP_GRACE_S = 2.0
+KEPT_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "ALSA_CONFIG_PATH", "ALSA_CARD", "PYTHONPATH", "VIRTUAL_ENV", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+
+
+class ChildLost(Exception):  # noqa: N818 - a child that ends is an event, not our error
+    """The child ended, or broke the protocol; `problem` says how."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        """`name` of the child, `problem` in a line."""
+        super().__init__(f"{name}: {problem}")
+        self.name = name
+        self.problem = problem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """What to start: a module of this project, and descriptors that it is to be handed as `--<name> <number>`."""
+
+    name: str
+    module: str
+    descriptors: Mapping[str, int]
+
+
+class Child:
+    """A running child. Make it with `start`; `close` it whatever happens."""
+
+    def __init__(self, name: str, process: asyncio.subprocess.Process, end: socket.socket) -> None:
+        """Wrap a process that has just been started and our end of its socket."""
+        self.name = name
+        self.pid = process.pid
+        self._process = process
+        self._end = end
+        self._unsent: deque[tuple[bytes, tuple[int, ...]]] = deque()
+        self._loop = asyncio.get_running_loop()
+
+    @classmethod
+    async def start(cls, program: Program, environment: Mapping[str, str] | None = None) -> "Child":
+        """Start `program`. Its standard error is ours; it has no standard input or output."""
+        ours, theirs = pair()
+        numbers = {"socket": theirs.fileno(), **program.descriptors}
+        arguments = [word for name, number in numbers.items() for word in (f"--{name}", str(number))]
+        kept = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                program.module,
+                *arguments,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                pass_fds=tuple(numbers.values()),
+                env={**kept, "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", **(environment or {})},
+            )
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        return cls(program.name, process, ours)
+
+    def send(self, datagram: bytes, descriptors: Sequence[int] = ()) -> None:
+        """Send now, or as soon as the child reads. ChildLost where too much waits already. Descriptors are duplicated at once."""
+        copies = tuple(os.dup(number) for number in descriptors)
+        self._unsent.append((datagram, copies))
+        if len(self._unsent) > MAX_UNSENT:
+            raise ChildLost(self.name, f"does not read: {MAX_UNSENT} messages wait for it")
+        if len(self._unsent) == 1:
+            self._flush()
+
+    def _flush(self) -> None:
+        while self._unsent:
+            datagram, copies = self._unsent[0]
+            try:
+                socket.send_fds(self._end, [datagram], list(copies)) if copies else self._end.send(datagram)
+            except BlockingIOError:
+                self._loop.add_writer(self._end.fileno(), self._flush)
+                return
+            except OSError:
+                self._drop_unsent()  # the reader of messages() sees the end and tells
+                return
+            self._unsent.popleft()
+            for number in copies:
+                os.close(number)
+        self._loop.remove_writer(self._end.fileno())
+
+    def _drop_unsent(self) -> None:
+        if self._end.fileno() >= 0:
+            self._loop.remove_writer(self._end.fileno())
+        for _, copies in self._unsent:
+            for number in copies:
+                os.close(number)
+        self._unsent.clear()
+
+    async def messages(self, silence_s: float) -> AsyncIterator[bytes]:
+        """The child's datagrams. ChildLost when it ends, floods, says too much at once, or nothing for `silence_s` seconds."""
+        allowance, since = MAX_RATE_HZ, self._loop.time()
+        while True:
+            try:
+                async with asyncio.timeout(silence_s):
+                    data = await self._loop.sock_recv(self._end, MAX_DATAGRAM_BYTES + 1)
+            except TimeoutError:
+                raise ChildLost(self.name, f"silent for {silence_s:g} s") from None
+            except OSError as error:
+                raise ChildLost(self.name, f"its socket broke: {error.strerror}") from None
+            if not data:
+                raise ChildLost(self.name, await self._end_of_process())
+            now = self._loop.time()
+            allowance = min(MAX_RATE_HZ, allowance + (now - since) * MAX_RATE_HZ) - 1
+            since = now
+            if len(data) > MAX_DATAGRAM_BYTES or allowance < 0:
+                raise ChildLost(self.name, "says too much")
+            yield data
+
+    async def _end_of_process(self) -> str:
+        try:
+            async with asyncio.timeout(STOP_GRACE_S):
+                code = await self._process.wait()
+        except TimeoutError:
+            return "closed its socket and lives on"
+        return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
+
+    def kill(self) -> None:
+        """End it at once."""
+        with suppress(ProcessLookupError):
+            self._process.kill()
+
+    async def close(self) -> None:
+        """Close the wire, wait a moment for the child to end by itself, then kill it. Never leaves a process behind."""
+        self._drop_unsent()
+        self._end.close()
+        try:
+            async with asyncio.timeout(STOP_GRACE_S):
+                await self._process.wait()
+        except TimeoutError:
+            self.kill()
+            await self._process.wait()
+        except asyncio.CancelledError:
+            self.kill()
+            raise
+
+
+def secret_descriptor(content: bytes) -> int:
+    """A descriptor from which a child reads `content` to its end, and that nobody else can. The caller closes it once the child runs."""
+    reader, writer = os.pipe()
+    try:
+        if len(content) > 4096:  # a pipe's guaranteed room, so that this write cannot block
+            raise ValueError("a secret of more than 4096 bytes")
+        os.write(writer, content)
+    finally:
+        os.close(writer)
+    return reader
+
+
+__all__ = ["Child", "ChildLost", "Program", "WireError", "secret_descriptor"]

@@ -1,0 +1,210 @@
+"""The judge process as the supervisor sees it: load it within a budget, ask it one batch at a time, and end it at its deadline.
+
+It decides nothing about what to ask. A batch that the judge did not survive is not tried again.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Protocol
+
+from analyzers.interview import Answers, Ask, Batch, Detach, JudgeCondition, JudgeNews, JudgeSettings, Policies
+from analyzers.judge import Question
+from analyzers.judgement import Cause, Judgement, JudgeKind, Verdict
+from analyzers.policy import Policy
+from appliance.child import Child, ChildLost, Program
+from sensors.slots import SlotLayout
+from sensors.window import SensorId
+from sensors.wire import Codec, WireError
+
+log = logging.getLogger("omniwatch.judge")
+
+POLICIES_A_DATAGRAM = 8
+"""A policy is at most a few kilobytes of text, a datagram 64."""
+IDLE_SILENCE_S = 365 * 86400.0
+"""An idle judge says nothing. Its deadline counts from the question."""
+
+SAYS: Codec[JudgeNews | Answers] = Codec(JudgeNews | Answers)
+HEARS: Codec[JudgeSettings | Policies | SlotLayout | Detach | Batch] = Codec(JudgeSettings | Policies | SlotLayout | Detach | Batch)
+
+
+class AsyncJudge(Protocol):
+    """A judge that answers later."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether it takes questions now."""
+        ...
+
+    async def judge(self, batch: tuple[Question, ...]) -> tuple[Judgement, ...]:
+        """One judgement for each policy of each question. Never raises for what a judge may do."""
+        ...
+
+
+class JudgeLink:
+    """A judge in a process of its own."""
+
+    def __init__(self, settings: JudgeSettings, policies: tuple[Policy, ...], changed: Callable[[JudgeNews], None], budget: "Budget") -> None:
+        """`changed` is told each new condition."""
+        self.settings = settings
+        self.news = JudgeNews(condition=JudgeCondition.LOADING)
+        self._policies = policies
+        self._changed = changed
+        self._budget = budget
+        self._slots: dict[SensorId, tuple[SlotLayout, int]] = {}
+        self._child: Child | None = None
+        self._batches = 0
+        self._answer: asyncio.Future[tuple[Judgement, ...]] | None = None
+        self._partial: list[Judgement] = []
+        self.tokens = 0
+
+    @property
+    def ready(self) -> bool:
+        """Whether a model is loaded and answers."""
+        return self._child is not None and self.news.condition is JudgeCondition.READY
+
+    async def run_once(self) -> None:
+        """Run the child until it ends, hangs or breaks the protocol: ChildLost or WireError then."""
+        child = await Child.start(Program(name="judge", module="analyzers.main", descriptors={}))
+        loading = asyncio.get_running_loop().call_later(self._budget.loading.total_seconds(), self._too_slow, child)
+        try:
+            self._child = child
+            self._tell(JudgeNews(condition=JudgeCondition.LOADING))
+            child.send(HEARS.encode(self.settings))
+            self._send_policies()
+            for layout, memory in self._slots.values():
+                child.send(HEARS.encode(layout), (memory,))
+            async for data in child.messages(IDLE_SILENCE_S):
+                self._hear(SAYS.decode(data))
+                if self.news.condition is not JudgeCondition.LOADING:
+                    loading.cancel()
+                if self.news.condition is JudgeCondition.DOWN:
+                    raise ChildLost("judge", self.news.detail)
+        finally:
+            loading.cancel()
+            self._child = None
+            if self._answer and not self._answer.done():
+                self._answer.set_exception(ChildLost("judge", "ended in the middle of a batch"))
+            if self.news.condition is not JudgeCondition.DOWN:
+                self._tell(JudgeNews(condition=JudgeCondition.DOWN, detail="the judge process ended"))
+            child.kill()
+            await child.close()
+
+    def _too_slow(self, child: Child) -> None:
+        self._tell(JudgeNews(condition=JudgeCondition.DOWN, detail=f"the model did not load within {self._budget.loading.total_seconds():g} s"))
+        child.kill()
+
+    def _tell(self, news: JudgeNews) -> None:
+        if news != self.news:
+            self.news = news
+            self._changed(news)
+
+    def _hear(self, message: JudgeNews | Answers) -> None:
+        match message:
+            case JudgeNews():
+                self._tell(message)
+            case Answers():
+                if message.id != self._batches or not self._answer:
+                    raise WireError(f"answers batch {message.id}, asked was {self._batches}")
+                self._partial.extend(message.judgements)
+                self.tokens += message.media_tokens
+                if not message.more and not self._answer.done():
+                    self._answer.set_result(tuple(self._partial))
+
+    async def judge(self, batch: tuple[Question, ...]) -> tuple[Judgement, ...]:
+        """Ask, and wait until the deadline. What it did not answer is FAILED; the child that did not answer is ended."""
+        child = self._child
+        if not child or not self.ready:
+            return failed(batch, Cause.JUDGE_DOWN)
+        self._batches += 1
+        self._partial = []
+        self._answer = asyncio.get_running_loop().create_future()
+        asks = tuple(Ask(window=q.window, view=q.view, policies=tuple(policy.id for policy in q.policies)) for q in batch)
+        try:
+            child.send(HEARS.encode(Batch(id=self._batches, asks=asks)))
+            async with asyncio.timeout(self._budget.batch.total_seconds()):
+                answers = await self._answer
+        except TimeoutError:
+            log.error("the judge did not answer within %g s and is started again", self._budget.batch.total_seconds())  # noqa: TRY400 - no trace
+            child.kill()
+            return failed(batch, Cause.JUDGE_FAULT)
+        except ChildLost:
+            return failed(batch, Cause.JUDGE_FAULT)
+        finally:
+            self._answer = None
+        return _in_order(batch, answers)
+
+    def slots(self, layout: SlotLayout, memory: int) -> None:
+        """A sensor process starts with this shared memory. The descriptor is duplicated."""
+        self.detach(layout.sensor)
+        self._slots[layout.sensor] = (layout, os.dup(memory))
+        if self._child:
+            self._send(HEARS.encode(layout), (self._slots[layout.sensor][1],))
+
+    def detach(self, sensor: SensorId) -> None:
+        """A sensor is gone from the configuration, or about to have other slots."""
+        known = self._slots.pop(sensor, None)
+        if known:
+            os.close(known[1])
+            self._send(HEARS.encode(Detach(sensor=sensor)))
+
+    def policies(self, policies: tuple[Policy, ...]) -> None:
+        """From now on questions are of these."""
+        self._policies = policies
+        if self._child:
+            self._send_policies()
+
+    def _send_policies(self) -> None:
+        for start in range(0, max(1, len(self._policies)), POLICIES_A_DATAGRAM):
+            some = self._policies[start : start + POLICIES_A_DATAGRAM]
+            self._send(HEARS.encode(Policies(first=start == 0, policies=some)))
+
+    def _send(self, datagram: bytes, descriptors: Sequence[int] = ()) -> None:
+        if self._child:
+            try:
+                self._child.send(datagram, descriptors)
+            except ChildLost:
+                self._child.kill()
+
+
+class Budget:
+    """How long a judge may take: to load, and to answer a batch."""
+
+    def __init__(self, loading: timedelta, batch: timedelta) -> None:
+        """Both from the configuration."""
+        self.loading = loading
+        self.batch = batch
+
+
+def failed(batch: tuple[Question, ...], cause: Cause) -> tuple[Judgement, ...]:
+    """The judgements of a batch that nobody answered."""
+    return tuple(unanswered(question, policy, Verdict.FAILED, cause) for question in batch for policy in question.policies)
+
+
+def unanswered(question: Question, policy: Policy, verdict: Verdict, cause: Cause) -> Judgement:
+    """The supervisor's own judgement of a question that no judge has answered."""
+    window = question.window
+    return Judgement(
+        policy=policy.id,
+        sensor=window.sensor,
+        view=question.view,
+        window=window.id,
+        start=window.start,
+        end=window.end,
+        verdict=verdict,
+        cause=cause,
+        senses=window.senses,
+        by=JudgeKind.SUPERVISOR,
+    )
+
+
+def _in_order(batch: tuple[Question, ...], answers: tuple[Judgement, ...]) -> tuple[Judgement, ...]:
+    """The answers in the questions' order; what was not asked for is left out, what is missing has failed."""
+    by_key = {(answer.window, answer.view, answer.policy): answer for answer in answers}
+    return tuple(
+        by_key.get((question.window.id, question.view, policy.id)) or unanswered(question, policy, Verdict.FAILED, Cause.JUDGE_FAULT)
+        for question in batch
+        for policy in question.policies
+    )

@@ -1,0 +1,111 @@
+"""Supervision: what runs for ever is started again when it ends, and systemd hears from us only while the loops really turn.
+
+It knows no child and no loop in particular. The one broad `except` of the product is here: whatever ends a supervised task
+is logged, counted and followed by another try.
+"""
+
+import asyncio
+import logging
+import os
+import random
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+log = logging.getLogger("omniwatch")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backoff:
+    """Waits between tries: doubled from `first_s` to `most_s`, each shortened by up to a fifth, reset after `healthy_s` of running."""
+
+    first_s: float = 0.5
+    most_s: float = 30.0
+    healthy_s: float = 60.0
+
+    def wait_s(self, failures: int, chance: float) -> float:
+        """How long to wait after the `failures`-th failure in a row; `chance` is 0..1."""
+        return min(self.most_s, self.first_s * 2.0 ** min(failures - 1, 16)) * (1 - 0.2 * chance)
+
+
+async def keep(name: str, run_once: Callable[[], Awaitable[None]], backoff: Backoff, lost: Callable[[str], None]) -> None:
+    """Run `run_once` again and again, for ever. `lost` is told why each time; an outage is logged once, and its end by the runner."""
+    loop = asyncio.get_running_loop()
+    failures = 0
+    while True:
+        began = loop.time()
+        try:
+            await run_once()
+            problem = "ended"
+        except Exception as error:  # noqa: BLE001 - the one place: whatever it was, the rest of the box goes on and this is tried again
+            problem = str(error) or type(error).__name__
+            if not _is_expected(error):
+                log.exception("%s broke", name)
+        failures = 1 if loop.time() - began >= backoff.healthy_s else failures + 1
+        if failures == 1:
+            log.warning("%s: %s; trying again", name, problem)
+        lost(problem)
+        await asyncio.sleep(backoff.wait_s(failures, random.random()))  # noqa: S311 - jitter, not a secret
+
+
+def _is_expected(error: Exception) -> bool:
+    """Whether the error tells the world's fault in a line, so that a trace of ours adds nothing."""
+    return type(error).__name__ in {"ChildLost", "WireError"}
+
+
+class Pulse:
+    """Whether each core loop turns. A loop beats as it turns, idle or busy; one that is late by its own deadline withholds the watchdog."""
+
+    def __init__(self, deadlines_s: Mapping[str, float], now_s: Callable[[], float]) -> None:
+        """`deadlines_s`: the longest time between two beats of each loop."""
+        self._deadlines = dict(deadlines_s)
+        self._now = now_s
+        self._beats = dict.fromkeys(deadlines_s, now_s())
+
+    def beat(self, loop: str) -> None:
+        """The loop has turned once more."""
+        self._beats[loop] = self._now()
+
+    def late(self) -> tuple[str, ...]:
+        """The loops that are past their deadline."""
+        now = self._now()
+        return tuple(name for name, deadline in self._deadlines.items() if now - self._beats[name] > deadline)
+
+
+class Systemd:
+    """What the service manager is told: READY, RELOADING, STOPPING, STATUS and the watchdog's pings. Nothing where there is none.
+
+    Protocol: sd_notify(3). One datagram to the socket that NOTIFY_SOCKET names.
+    """
+
+    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
+        """Read NOTIFY_SOCKET and WATCHDOG_USEC."""
+        address = environment.get("NOTIFY_SOCKET", "")
+        self._address = "\0" + address[1:] if address.startswith("@") else address
+        usec = environment.get("WATCHDOG_USEC", "0")
+        self.watchdog_s = int(usec) / 1e6 if usec.isdecimal() else 0.0
+
+    def tell(self, **state: str) -> None:
+        """Send `READY=1` and the like. A manager that does not listen is no fault of ours."""
+        if not self._address:
+            return
+        message = "\n".join(f"{name}={value}" for name, value in state.items()).encode()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as end:
+            end.setblocking(False)
+            try:
+                end.sendto(message, self._address)
+            except OSError as error:
+                log.debug("systemd does not listen: %s", error)
+
+
+async def ping(systemd: Systemd, pulse: Pulse, status: Callable[[], str]) -> None:
+    """Feed the watchdog at a third of its time while every core loop turns, with a line of live numbers."""
+    every_s = systemd.watchdog_s / 3 if systemd.watchdog_s else 10.0
+    while True:
+        late = pulse.late()
+        if late:
+            log.error("not feeding the watchdog: %s stands still", ", ".join(late))
+            systemd.tell(STATUS=f"stands still: {', '.join(late)}")
+        else:
+            systemd.tell(WATCHDOG="1", STATUS=status())
+        await asyncio.sleep(every_s)
