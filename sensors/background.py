@@ -4,6 +4,8 @@ Four things look like a difference and are none. A change of exposure or light i
 fitted and taken out, and where the fit cannot follow a lamp that was switched, the background is taken over at once. A soft
 shadow or a drifting patch of light makes no new edges. A ghost (somebody who was learnt into the background has left) has its
 edges in the background and not in the picture. And whatever stays for `ABSORB_S` belongs to the place by then.
+
+Masks are 0 or 255. OpenCV's own arithmetic is used where numpy would do: at this size a call costs more than its work.
 """
 
 from dataclasses import dataclass
@@ -28,8 +30,12 @@ SPREAD_S = 30.0
 """Time constant of each pixel's usual deviation (noise, a flickering screen, leaves)."""
 SMALLEST = 12
 """Pixels of the reduced picture; a smaller difference is noise."""
+SHARP_LEVELS = 5.0
+"""The rim of a thing differs by so many luma levels of edge; that of a shadow does not."""
 LIGHT_SHARE = 0.3
-"""A sudden difference over more than this share, with the edges where they were, is light."""
+"""A difference over more than this share, with the edges where they were, is light."""
+STILL_THERE = 0.7
+"""It is the same place under another light when so large a share of its strong edges is still where it was."""
 
 _SQUARE = np.ones((3, 3), np.uint8)
 
@@ -39,42 +45,61 @@ def edges(luma: Luma) -> Luma:
     return np.asarray(cv2.morphologyEx(luma, cv2.MORPH_GRADIENT, _SQUARE), np.uint8)
 
 
+def opened(mask: Mask) -> Mask:
+    """`mask` without its specks."""
+    return np.asarray(cv2.morphologyEx(mask, cv2.MORPH_OPEN, _SQUARE), np.uint8)
+
+
 def gain(now: Levels, before: Levels) -> float:
     """By what factor the light has changed, by the median of a sample: a person in the picture does not sway it."""
-    return float(np.median((now[::3, ::3] + 4.0) / (before[::3, ::3] + 4.0)))
+    ratios = ((now[2::5, 2::5] + 4.0) / (before[2::5, 2::5] + 4.0)).ravel()
+    return float(np.partition(ratios, ratios.size // 2)[ratios.size // 2])
 
 
-def same_place(now: Luma, before: Luma, factor: float) -> bool:
-    """Whether most of the strong edges of `before` are still where they were, after the light changed by `factor`."""
-    strong = before > max(16.0, float(before.mean()) * 1.5)
+def recognised(now: Luma | Levels, before: Luma | Levels) -> float:
+    """0..1: the share of the strong edges of `before` that are still where they were, whatever the light; 1 where there are none."""
+    mean = float(before.mean())
+    strong = before > max(12.0, 1.5 * mean)
     if np.count_nonzero(strong) < SMALLEST:
-        return False
-    kept = np.count_nonzero(now[strong] > 0.35 * min(factor, 1.0) * before[strong])
-    return bool(kept > 0.7 * np.count_nonzero(strong))
+        return 1.0
+    scale = min(1.0, float(now.mean()) / max(mean, 1.0))
+    return float(np.mean(now[strong] > 0.5 * scale * before[strong]))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Blobs:
-    """Connected differences: a label for each pixel (0 is none), and for each label the mean edges that were won and lost along its rim."""
+class _Blobs:
+    """Connected differences: a label for each pixel (0 is none); by label, its area and the edges won and lost along its rim, on average."""
 
-    labels: NDArray[np.int32]
+    labels: NDArray[np.uint16]
     areas: NDArray[np.int32]
     won: NDArray[np.float64]
     lost: NDArray[np.float64]
 
+    @classmethod
+    def of(cls, mask: Mask, now: Luma, before: Luma) -> "_Blobs":
+        """The connected differences in `mask`, between the edges of the picture and those of the background."""
+        count, found, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8, ltype=cv2.CV_16U)
+        labels = np.asarray(found, np.uint16)
+        rim = np.flatnonzero(cv2.morphologyEx(mask, cv2.MORPH_GRADIENT, _SQUARE))
+        owner = np.asarray(cv2.dilate(labels, _SQUARE), np.uint16).ravel()[rim]
+        step = now.ravel()[rim].astype(np.int32) - before.ravel()[rim]
+        sizes = np.maximum(np.bincount(owner, minlength=count), 1)
+        net = np.bincount(owner, step, minlength=count) / sizes
+        total = np.bincount(owner, np.abs(step), minlength=count) / sizes
+        return cls(labels, np.asarray(stats[:, cv2.CC_STAT_AREA], np.int32), (total + net) / 2, (total - net) / 2)
 
-def blobs(mask: Mask, now: Luma, before: Luma) -> Blobs:
-    """The connected differences in `mask`, with the edges along their rims in the picture and in the background."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8, ltype=cv2.CV_32S)
-    labels = np.asarray(labels, np.int32)
-    wide = np.asarray(cv2.dilate(labels.astype(np.uint16), _SQUARE), np.int32)
-    rim = np.flatnonzero(cv2.morphologyEx(mask, cv2.MORPH_GRADIENT, _SQUARE))
-    owner = wide.ravel()[rim]
-    step = now.ravel()[rim].astype(np.float64) - before.ravel()[rim]
-    sizes = np.maximum(np.bincount(owner, minlength=count), 1)
-    won = np.bincount(owner, np.maximum(step, 0.0), minlength=count) / sizes
-    lost = np.bincount(owner, np.maximum(-step, 0.0), minlength=count) / sizes
-    return Blobs(labels, np.asarray(stats[:, cv2.CC_STAT_AREA], np.int32), won, lost)
+    def sharp(self) -> NDArray[np.bool_]:
+        """By label: whether it has edges of its own, or took some away."""
+        sharp: NDArray[np.bool_] = (self.won + self.lost > SHARP_LEVELS) & (self.areas >= SMALLEST)
+        sharp[0] = False
+        return sharp
+
+    def left(self, moving: Mask) -> NDArray[np.bool_]:
+        """By label: whether its edges lie in the background and it is still: something that was there has left."""
+        left: NDArray[np.bool_] = self.lost > 1.5 * self.won
+        if cv2.countNonZero(moving):
+            left &= np.bincount(self.labels[moving > 0], minlength=left.size) <= 0.02 * self.areas
+        return left
 
 
 class Background:
@@ -82,85 +107,85 @@ class Background:
 
     def __init__(self, luma: Luma) -> None:
         """Begin with `luma` as what is usual."""
-        self._relearn(luma)
-
-    def _relearn(self, luma: Luma) -> None:
-        self._usual: Levels = luma.astype(np.float32)
-        self._spread: Levels = np.ones_like(self._usual)
-        self._since: Levels = np.zeros_like(self._usual)
-        self._ghost: Levels = np.zeros_like(self._usual)
-        self.changed: Mask = np.zeros_like(luma)
+        self.forget(luma)
 
     def forget(self, luma: Luma) -> None:
         """The camera looks elsewhere: begin again with `luma`."""
-        self._relearn(luma)
+        self._usual: Levels = luma.astype(np.float32)
+        self._spread: Levels = np.ones_like(self._usual)
+        self._since: Levels = np.zeros_like(self._usual)
+        self._ghost_for: Levels = np.zeros_like(self._usual)
+        self._changed: Mask = np.zeros_like(luma)
 
-    def see(self, luma: Luma, moving: Mask, passed_s: float) -> Mask:
-        """Fold one picture that came `passed_s` after the last; the mask (0 or 1) of what differs from the background."""
-        now = luma.astype(np.float32)
+    def see(self, luma: Luma, now: Levels, moving: Mask, passed_s: float) -> Mask:
+        """Fold one picture (`now` is `luma` as floats) that came `passed_s` after the last; what differs from the background."""
         self._follow_light(now)
         raw = self._differs(now)
-        picture, place = edges(luma), edges(cv2.convertScaleAbs(self._usual))
-        factor = gain(now, self._usual)
-        if np.count_nonzero(raw) > LIGHT_SHARE * raw.size and same_place(picture, place, factor):
-            self._take_over(now, factor)
+        if cv2.countNonZero(raw) > LIGHT_SHARE * raw.size and recognised(edges(luma), self._edges()) > STILL_THERE:
+            self._take_over(now)
             raw = self._differs(now)
-            place = edges(cv2.convertScaleAbs(self._usual))
-        solid, ghost, soft = self._sort(raw, picture, place, moving)
-        self._age(solid, ghost, passed_s)
-        self._learn(now, solid, soft, passed_s)
-        self.changed = solid
-        return solid
+        self._changed = self._sort(raw, luma, moving, passed_s)
+        self._learn(now, raw, passed_s)
+        return self._changed
+
+    def _edges(self) -> Luma:
+        return edges(np.asarray(cv2.convertScaleAbs(self._usual), np.uint8))
 
     def _follow_light(self, now: Levels) -> None:
         """Fit the exposure (a gain and an offset) where nothing is changed, and carry the whole background along."""
-        usual = self._usual[::2, ::2]
-        sample = now[::2, ::2]
+        usual, sample = self._usual[1::4, 1::4], now[1::4, 1::4]
         factor = gain(now, self._usual)
-        fits = (np.abs(sample - usual * factor) < 6.0 + 0.1 * usual) & (self.changed[::2, ::2] == 0)
-        if np.count_nonzero(fits) < 0.1 * fits.size:
+        fits = np.abs(sample - usual * np.float32(factor)) < 6.0 + 0.1 * usual
+        weights = (fits & (self._changed[1::4, 1::4] == 0)).astype(np.float32).ravel()
+        count = float(weights.sum())
+        if count < 0.1 * weights.size:
             return
-        x, y = usual[fits], sample[fits]
-        mean_x, mean_y = float(x.mean()), float(y.mean())
-        x = x - mean_x
-        slope = (float(x @ (y - mean_y)) + factor * 100.0 * x.size) / (float(x @ x) + 100.0 * x.size)
-        cv2.multiply(self._usual, slope, dst=self._usual)
-        cv2.add(self._usual, mean_y - slope * mean_x, dst=self._usual)
-        np.clip(self._usual, 0.0, 255.0, out=self._usual)
+        x, y = usual.ravel(), sample.ravel()
+        mean_x, mean_y = float(weights @ x) / count, float(weights @ y) / count
+        x = x - np.float32(mean_x)
+        weighted = x * weights
+        # The ridge holds the slope at the plain gain where the picture has too little contrast to tell it from an offset.
+        ridge = 100.0 * count
+        slope = (float(weighted @ y) + factor * ridge) / (float(weighted @ x) + ridge)
+        cv2.addWeighted(self._usual, slope, self._usual, 0.0, mean_y - slope * mean_x, dst=self._usual)
 
     def _differs(self, now: Levels) -> Mask:
         """Where the picture is further from the background than light, noise and this pixel's own unrest explain."""
-        bound = 4.0 + 0.05 * self._usual + 4.0 * self._spread
-        mask = (np.abs(now - self._usual) > bound).view(np.uint8)
-        return np.asarray(cv2.morphologyEx(mask, cv2.MORPH_OPEN, _SQUARE), np.uint8)
+        bound = cv2.addWeighted(self._usual, 0.05, self._spread, 4.0, 4.0)
+        return opened(np.asarray(cv2.compare(cv2.absdiff(now, self._usual), bound, cv2.CMP_GT), np.uint8))
 
-    def _take_over(self, now: Levels, factor: float) -> None:
+    def _take_over(self, now: Levels) -> None:
         """The light was switched: the picture is the background, but for what stood out before."""
-        self._usual = np.where(self.changed > 0, np.minimum(self._usual * factor, 255.0), now).astype(np.float32)
+        before = self._usual * np.float32(gain(now, self._usual))
+        self._usual = np.where(self._changed > 0, np.minimum(before, np.float32(255.0)), now).astype(np.float32)
         self._spread.fill(1.0)
 
-    def _sort(self, raw: Mask, picture: Luma, place: Luma, moving: Mask) -> tuple[Mask, Mask, Mask]:
-        """Tell what is there from ghosts and from what has no edges. Ghosts count as there until they have been still for a while."""
-        if not raw.any():
-            return raw, raw, raw
-        found = blobs(raw, picture, place)
-        sharp = (found.won + found.lost > 5.0) & (found.areas >= SMALLEST)
-        sharp[0] = False
-        stirs = np.bincount(found.labels[moving > 0], minlength=sharp.size) > 0.02 * found.areas
-        left = sharp & (found.lost > 1.5 * found.won) & ~stirs
-        solid = sharp.astype(np.uint8)[found.labels]
-        return solid, left.astype(np.uint8)[found.labels], raw & (1 - solid)
+    def _sort(self, raw: Mask, luma: Luma, moving: Mask, passed_s: float) -> Mask:
+        """What is there of `raw`: not what has no edges, not what has stayed for long, and ghosts only until they were still for a while."""
+        solid, since, ghost_for = np.zeros_like(raw), np.zeros_like(self._since), np.zeros_like(self._ghost_for)
+        left, top, width, height = cv2.boundingRect(raw)
+        if width:
+            # One more pixel on each side, for the rims.
+            part = np.s_[max(0, top - 1) : top + height + 1, max(0, left - 1) : left + width + 1]
+            place = np.asarray(cv2.convertScaleAbs(self._usual[part]), np.uint8)
+            found = _Blobs.of(np.ascontiguousarray(raw[part]), edges(luma[part]), edges(place))
+            there = found.sharp()
+            gone = there & found.left(np.ascontiguousarray(moving[part]))
+            since[part] = (self._since[part] + np.float32(passed_s)) * np.take(there, found.labels)
+            ghost_for[part] = (self._ghost_for[part] + np.float32(passed_s)) * np.take(gone, found.labels)
+            known = (since[part] > ABSORB_S) | (ghost_for[part] > GHOST_S)
+            cv2.copyTo(luma[part].astype(np.float32), known.astype(np.uint8), self._usual[part])
+            solid[part] = np.take(there * np.uint8(255), found.labels)
+            solid[part][known] = 0
+        self._since, self._ghost_for = since, ghost_for
+        return solid
 
-    def _age(self, solid: Mask, ghost: Mask, passed_s: float) -> None:
-        self._since = (self._since + passed_s) * solid
-        self._ghost = (self._ghost + passed_s) * ghost
-
-    def _learn(self, now: Levels, solid: Mask, soft: Mask, passed_s: float) -> None:
-        """Follow the picture where nothing is changed; take over what has stayed for long, and ghosts."""
-        away = now - self._usual
-        rate = np.where(soft > 0, min(1.0, passed_s / SOFT_S), min(1.0, passed_s / LEARN_S)).astype(np.float32)
-        rate[solid > 0] = 0.0
-        rate[(self._since > ABSORB_S) | (self._ghost > GHOST_S)] = 1.0
-        quiet = (solid | soft) == 0
-        self._spread += np.where(quiet, (np.abs(away) - self._spread) * min(1.0, passed_s / SPREAD_S), 0.0).astype(np.float32)
-        self._usual += away * rate
+    def _learn(self, now: Levels, raw: Mask, passed_s: float) -> None:
+        """Follow the picture where nothing is changed, and faster where only light or shade is."""
+        quiet = cv2.bitwise_not(raw)
+        away = cv2.absdiff(now, self._usual)
+        cv2.accumulateWeighted(away, self._spread, min(1.0, passed_s / SPREAD_S), quiet)
+        cv2.accumulateWeighted(now, self._usual, min(1.0, passed_s / LEARN_S), quiet)
+        soft = cv2.subtract(raw, self._changed)
+        if cv2.countNonZero(soft):
+            cv2.accumulateWeighted(now, self._usual, min(1.0, passed_s / SOFT_S), soft)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from sensors.background import SMALLEST, Background, Levels, Luma, Mask, edges, gain, same_place
+from sensors.background import LIGHT_SHARE, SMALLEST, STILL_THERE, Background, Levels, Luma, Mask, edges, gain, opened, recognised
 from sensors.cues import Box
 from sensors.moment import NANOSECONDS
 from sensors.settings import Zone
@@ -22,8 +22,8 @@ LONGEST_GAP_S = 2.0
 """After a gap, no more than this is taken to have passed for what is learnt."""
 UNREST_S = 30.0
 """Time constant of each pixel's usual step from frame to frame."""
-
-_SQUARE = np.ones((3, 3), np.uint8)
+UNREST_LEVELS = np.float32(8.0)
+"""No more of a step than this is learnt as usual, or whoever walks to and fro would end unseen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,26 +49,20 @@ class SightMeter:
         """`views`: in the order of the readings; None is the whole picture."""
         cv2.setNumThreads(1)  # several sensors share few cores, and a thread pool costs more than it brings at this size
         self._views = dict(views)
-        self._areas: dict[ViewId, _Area] = {}
-        self._tamper = Tamper()
-        self._background: Background | None = None
-        self._before: Luma = np.zeros((0, 0), np.uint8)
-        self._unrest: Levels = np.zeros((0, 0), np.float32)
+        self._camera: _Camera | None = None
         self._at_ns = 0
-        self._was_moved = False
 
     def see(self, luma: Luma, at_ns: int) -> tuple[SightReading, ...]:
-        """The readings of one frame, one a view. `luma`: uint8[height, width], of any size that stays."""
-        half, small = _reduced(luma)
+        """The readings of one frame, one a view. `luma`: uint8[height, width]; everything is learnt anew when its size changes."""
+        small = _reduced(luma)
+        if self._camera is None or self._camera.shape != small.shape:
+            self._camera = _Camera(small, self._views)
+            self._at_ns = at_ns
         passed_s = min(max(at_ns - self._at_ns, 0) / NANOSECONDS, LONGEST_GAP_S)
-        if self._background is None or small.shape != self._before.shape:
-            passed_s = 0.0
-            self._begin(small)
         self._at_ns = at_ns
-        moving = self._moving(small, passed_s)
-        tampering = self._tamper.see(luma, half, small, passed_s)
-        changed = self._changed(small, moving, passed_s, moved=tampering.moved > 0.0)
-        self._before = small
+        camera = self._camera
+        tampering = camera.tamper.see(luma, small, passed_s)
+        moving, changed = camera.see(small, passed_s, moved=tampering.moved > 0.0)
         return tuple(
             SightReading(
                 view=view,
@@ -82,35 +76,48 @@ class SightMeter:
                 frozen_s=tampering.frozen_s,
                 moved=tampering.moved,
             )
-            for view, area in self._areas.items()
+            for view, area in camera.areas.items()
         )
 
-    def _begin(self, small: Luma) -> None:
+
+class _Camera:
+    """What is remembered of one camera, at one size of picture."""
+
+    def __init__(self, small: Luma, views: Mapping[ViewId, Zone | None]) -> None:
+        self.shape = small.shape
+        self.areas = {view: _Area(zone, small.shape) for view, zone in views.items()}
+        self.tamper = Tamper()
         self._background = Background(small)
-        self._before = small
-        self._unrest = np.ones(small.shape, np.float32)
-        self._areas = {view: _Area(zone, small.shape) for view, zone in self._views.items()}
+        self._before: Levels = small.astype(np.float32)
+        self._unrest: Levels = np.ones_like(self._before)
+        self._was_moved = False
 
-    def _moving(self, small: Luma, passed_s: float) -> Mask:
-        """What moved since the last frame, (0 or 1), with a change of light or exposure taken out."""
-        now, before = small.astype(np.float32), self._before.astype(np.float32)
-        factor = gain(now, before)
-        step = np.abs(now - before * factor)
-        mask = (step > 4.0 + 0.03 * now + 5.0 * self._unrest).view(np.uint8)
-        self._unrest += (np.minimum(step, 8.0) - self._unrest) * np.float32(passed_s / UNREST_S)
-        mask = np.asarray(cv2.morphologyEx(mask, cv2.MORPH_OPEN, _SQUARE), np.uint8)
-        count = np.count_nonzero(mask)
-        if count < SMALLEST or (count > 0.3 * mask.size and same_place(edges(small), edges(self._before), factor)):
-            return np.zeros_like(mask)
-        return mask
-
-    def _changed(self, small: Luma, moving: Mask, passed_s: float, *, moved: bool) -> Mask:
-        """What differs from the background; a camera that was moved learns its new one at once."""
-        assert self._background is not None  # noqa: S101 - `see` has begun
+    def see(self, small: Luma, passed_s: float, *, moved: bool) -> tuple[Mask, Mask]:
+        """What moves, and what differs from the background; a camera that was moved learns its new one at once."""
         if moved and not self._was_moved:
             self._background.forget(small)
         self._was_moved = moved
-        return self._background.see(small, moving, passed_s)
+        now = small.astype(np.float32)
+        moving = self._moving(now, passed_s)
+        changed = self._background.see(small, now, moving, passed_s)
+        self._before = now
+        return moving, changed
+
+    def _moving(self, now: Levels, passed_s: float) -> Mask:
+        """What moved since the last frame, with a change of light or exposure taken out."""
+        step = cv2.absdiff(now, self._before * np.float32(gain(now, self._before)))
+        bound = cv2.addWeighted(now, 0.03, self._unrest, 5.0, 4.0)
+        mask = opened(np.asarray(cv2.compare(step, bound, cv2.CMP_GT), np.uint8))
+        # What moves is no unrest: only so much of a step is learnt.
+        cv2.accumulateWeighted(np.minimum(step, UNREST_LEVELS), self._unrest, min(1.0, passed_s / UNREST_S))
+        count = cv2.countNonZero(mask)
+        if count < SMALLEST or (count > LIGHT_SHARE * mask.size and self._same_place(now)):
+            mask.fill(0)
+        return mask
+
+    def _same_place(self, now: Levels) -> bool:
+        """Whether all that changed since the last frame is the light."""
+        return recognised(edges(now.astype(np.uint8)), edges(self._before.astype(np.uint8))) > STILL_THERE
 
 
 class _Area:
@@ -156,12 +163,12 @@ class _Area:
         return float(cv2.mean(self._cut(picture), self._inside)[0])
 
 
-def _reduced(luma: Luma) -> tuple[Luma, Luma]:
-    """The picture at about 320 and 160 pixels on its longest side. Twice by a factor of two is the fast way from 640."""
+def _reduced(luma: Luma) -> Luma:
+    """The picture at 160 pixels on its longest side. Halving as often as possible is five times faster than one step."""
     height, width = luma.shape
     scale = min(1.0, LONGEST_SIDE / max(height, width))
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    double = min(width, 2 * size[0]), min(height, 2 * size[1])
-    half = luma if double == (width, height) else cv2.resize(luma, double, interpolation=cv2.INTER_AREA)
-    small = half if size == double else cv2.resize(half, size, interpolation=cv2.INTER_AREA)
-    return np.asarray(half, np.uint8), np.asarray(small, np.uint8)
+    while luma.shape[1] >= 2 * size[0] and luma.shape[0] >= 2 * size[1]:
+        height, width = luma.shape[0] // 2, luma.shape[1] // 2
+        luma = np.asarray(cv2.resize(luma[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+    return luma if luma.shape == size[::-1] else np.asarray(cv2.resize(luma, size, interpolation=cv2.INTER_AREA), np.uint8)

@@ -174,7 +174,7 @@ _STEP_BINS = tuple(edge * 2 * STEP // SAMPLE_RATE_HZ for edge in BANDS_HZ)
 
 
 def _band_levels(samples: Levels) -> Levels:
-    """dBFS in each band every 10 ms, over 20 ms: float32[10, 4]."""
+    """Levels in dBFS, in each band, every 10 ms, over 20 ms: float32[10, 4]."""
     frames = np.lib.stride_tricks.sliding_window_view(samples, 2 * STEP)[::STEP]
     power = np.abs(np.fft.rfft(frames * _STEP_WINDOW, axis=1)) ** 2
     sums = np.add.reduceat(power, _STEP_BINS[:-1], axis=1)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from sensors.background import Levels, Luma, edges
+from sensors.background import Levels, Luma, edges, recognised
 
 USUAL_S = 600.0
 """Time constant with which the camera's usual detail, noise and outlook are learnt."""
@@ -14,7 +14,9 @@ SETTLE_S = 5.0
 NOISE_LEVELS = 6
 """Edges below this many luma levels are noise or compression, not detail."""
 LOOK_EVERY_S = 1.0
-"""Displacement is looked for so often: it costs a Fourier transform."""
+"""Detail and outlook are looked at so often: they change slowly and cost more than the rest."""
+COVERED = 0.5
+"""A camera that is covered so far is not asked where it looks."""
 RECOGNISED = 0.5
 """The outlook is where it was while so large a share of its strong edges is still in place, whoever stands in front of the rest."""
 HELD_S = 3.0
@@ -41,6 +43,7 @@ class Tamper:
         self._usual_detail = 0.0
         self._usual_noise = 0.0
         self._rows: Luma | None = None
+        self._covered = 0.0
         self._frozen_s = 0.0
         self._outlook: Levels | None = None
         self._until_look_s = 0.0
@@ -48,24 +51,34 @@ class Tamper:
         self._lost_s = 0.0
         self._moved = 0.0
 
-    def see(self, luma: Luma, half: Luma, small: Luma, passed_s: float) -> Tampering:
-        """Fold one frame: whole, at half size, and reduced."""
-        weight = max(passed_s / USUAL_S, passed_s / (self._age_s + passed_s) if passed_s else 1.0)
-        weight = weight if self._age_s < SETTLE_S else passed_s / USUAL_S
-        covered = self._see_detail(half, weight)
-        self._see_noise(luma, passed_s, weight)
-        self._see_outlook(small, passed_s, covered)
+    def see(self, luma: Luma, small: Luma, passed_s: float) -> Tampering:
+        """Fold one frame, whole and reduced."""
+        self._see_noise(luma, passed_s)
+        self._until_look_s -= passed_s
+        if self._until_look_s <= 0.0:
+            self._until_look_s = LOOK_EVERY_S
+            self._see_detail(luma, small.shape)
+            self._see_outlook(small)
         self._age_s += passed_s
-        return Tampering(covered=covered, frozen_s=self._frozen_s, moved=self._moved)
+        return Tampering(covered=self._covered, frozen_s=self._frozen_s, moved=self._moved)
 
-    def _see_detail(self, half: Luma, weight: float) -> float:
-        """Edges in relation to the light there is, so that a lamp that is switched off covers nothing."""
-        detail = float(cv2.subtract(edges(half), NOISE_LEVELS).mean()) / (float(half.mean()) + 8.0)
-        missing = 1.0 - min(1.0, detail / self._usual_detail) if self._usual_detail > 0.0 else 0.0
-        self._usual_detail += (detail - self._usual_detail) * weight
-        return missing if self._age_s >= SETTLE_S else 0.0
+    def _rate(self, passed_s: float) -> float:
+        """How much the newest counts: a plain average at first, then a slow one."""
+        return passed_s / min(USUAL_S, self._age_s + passed_s) if passed_s else 1.0
 
-    def _see_noise(self, luma: Luma, passed_s: float, weight: float) -> None:
+    def _see_detail(self, luma: Luma, small: tuple[int, ...]) -> None:
+        """Edges in relation to the light there is, so that a lamp that is switched off covers nothing.
+
+        At twice the reduced size: lost focus takes the finest detail first.
+        """
+        half = np.asarray(cv2.resize(luma, (2 * small[1], 2 * small[0]), interpolation=cv2.INTER_AREA), np.uint8)
+        above = np.maximum(edges(half), NOISE_LEVELS) - np.uint8(NOISE_LEVELS)
+        detail = float(above.mean()) / (float(half.mean()) + 8.0)
+        settled = self._age_s >= SETTLE_S and self._usual_detail > 0.0
+        self._covered = 1.0 - min(1.0, detail / self._usual_detail) if settled else 0.0
+        self._usual_detail += (detail - self._usual_detail) * self._rate(LOOK_EVERY_S)
+
+    def _see_noise(self, luma: Luma, passed_s: float) -> None:
         """Compare every eighth row bit by bit; a step far below this camera's usual noise is an encoder's ripple on a frozen picture."""
         rows = luma[::8].copy()
         if self._rows is None or self._rows.shape != rows.shape:
@@ -73,21 +86,16 @@ class Tamper:
             return
         step = float(cv2.norm(rows, self._rows, cv2.NORM_L1)) / rows.size
         self._frozen_s = self._frozen_s + passed_s if step <= 0.05 * self._usual_noise or step == 0.0 else 0.0
-        self._usual_noise += (step - self._usual_noise) * weight
+        self._usual_noise += (step - self._usual_noise) * self._rate(passed_s)
         self._rows = rows
 
-    def _see_outlook(self, small: Luma, passed_s: float, covered: float) -> None:
-        self._until_look_s -= passed_s
-        if self._until_look_s > 0.0:
-            return
-        self._until_look_s = LOOK_EVERY_S
+    def _see_outlook(self, small: Luma) -> None:
         outline = edges(small).astype(np.float32)
         if self._outlook is None or self._outlook.shape != outline.shape:
             self._outlook = outline
             return
-        if covered > 0.5 or recognised(outline, self._outlook) > RECOGNISED:
-            rate = LOOK_EVERY_S / (USUAL_S if self._age_s > SETTLE_S else SETTLE_S)
-            self._outlook += (outline - self._outlook) * np.float32(rate)
+        if self._covered > COVERED or recognised(outline, self._outlook) > RECOGNISED:
+            self._outlook += (outline - self._outlook) * np.float32(self._rate(LOOK_EVERY_S))
             self._moved, self._found_s, self._lost_s = 0.0, 0.0, 0.0
             return
         distance = _displacement(self._outlook, outline)
@@ -97,15 +105,6 @@ class Tamper:
             self._moved = distance
         elif self._lost_s >= LOST_S:
             self._moved = 1.0
-
-
-def recognised(now: Levels, before: Levels) -> float:
-    """0..1: the share of the strong edges of `before` that are still where they were, whatever the light; 1 where there are none."""
-    strong = before > max(12.0, 1.5 * float(before.mean()))
-    if np.count_nonzero(strong) < 12:
-        return 1.0
-    scale = float(now.mean()) / max(float(before.mean()), 1.0)
-    return float(np.mean(now[strong] > 0.5 * min(scale, 1.0) * before[strong]))
 
 
 def _displacement(before: Levels, now: Levels) -> float:
