@@ -170,13 +170,16 @@ class Background:
             place = np.asarray(cv2.convertScaleAbs(self._usual[part]), np.uint8)
             found = _Blobs.of(np.ascontiguousarray(raw[part]), edges(luma[part]), edges(place))
             there = found.sharp()
+            solid[part] = shown = np.take(there * np.uint8(255), found.labels)
+            since[part] = aged = cv2.copyTo(self._since[part] + np.float32(passed_s), shown)
+            known = aged > ABSORB_S
             gone = there & found.left(np.ascontiguousarray(moving[part]))
-            since[part] = (self._since[part] + np.float32(passed_s)) * np.take(there, found.labels)
-            ghost_for[part] = (self._ghost_for[part] + np.float32(passed_s)) * np.take(gone, found.labels)
-            known = (since[part] > ABSORB_S) | (ghost_for[part] > GHOST_S)
-            cv2.copyTo(luma[part].astype(np.float32), known.astype(np.uint8), self._usual[part])
-            solid[part] = np.take(there * np.uint8(255), found.labels)
-            solid[part][known] = 0
+            if gone.any():
+                ghost_for[part] = aged = (self._ghost_for[part] + np.float32(passed_s)) * np.take(gone, found.labels)
+                known |= aged > GHOST_S
+            if known.any():
+                self._usual[part][known] = luma[part][known]
+                solid[part][known] = 0
         self._since, self._ghost_for = since, ghost_for
         return solid
 

@@ -1,0 +1,146 @@
+"""The queue between gate and judge: bounded, newest window first, fair between views. It reads no clock and knows no judge.
+
+Live, a view has at most one question waiting in each lane: a newer window takes the place of an older one, and what waited for
+too long is shed. Turns are dealt by stride scheduling: every view has a reading that grows by 1 / weight a turn, and the smallest
+is next, so that a busy view cannot starve another. A view that was idle begins at the others' reading: it saves up nothing.
+In a replay nothing is lost: first in, first out.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from datetime import timedelta
+
+from analyzers.judge import Question
+from analyzers.judgement import Cause
+from sensors.moment import NANOSECONDS
+from sensors.window import ViewId
+
+LOW_WEIGHT = 0.1
+"""What a second look weighs against a first."""
+
+_Lane = tuple[ViewId, bool]
+"""A view, and whether it is its low lane."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dropped:
+    """A question that will not be asked, and why: SUPERSEDED or TOO_OLD. Whoever gets it records that and releases the slots."""
+
+    question: Question
+    cause: Cause
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """What comes out at a turn."""
+
+    batch: tuple[Question, ...]
+    shed: tuple[Dropped, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueFigures:
+    """Totals since the start, and what waits now. Put = taken + superseded + shed + waiting."""
+
+    put: int
+    taken: int
+    superseded: int
+    shed: int
+    waiting: int
+
+
+class Queue:
+    """The questions that wait for the judge."""
+
+    def __init__(self, *, capacity: int, max_age: timedelta, lossless: bool = False) -> None:
+        """`capacity`: questions, over all views and lanes; `lossless`: a replay, which waits instead of dropping."""
+        self._capacity = capacity
+        self._max_age_ns = round(max_age.total_seconds() * NANOSECONDS)
+        self._lossless = lossless
+        self._fifo: deque[Question] = deque()
+        self._waiting: dict[_Lane, Question] = {}
+        self._readings: dict[_Lane, float] = {}
+        self._reached = 0.0
+        self._put = self._taken = self._superseded = self._shed = 0
+
+    def __len__(self) -> int:
+        """Questions that wait."""
+        return len(self._fifo) + len(self._waiting)
+
+    @property
+    def full(self) -> bool:
+        """Whether a replay has to wait before it puts more in."""
+        return len(self) >= self._capacity
+
+    def statistics(self) -> QueueFigures:
+        """The totals and what waits."""
+        return QueueFigures(put=self._put, taken=self._taken, superseded=self._superseded, shed=self._shed, waiting=len(self))
+
+    def put(self, question: Question, *, low: bool = False) -> tuple[Dropped, ...]:
+        """Let a question wait; those that it superseded, itself where a newer window of its view is waiting already.
+
+        OverflowError in a lossless queue that is full: ask `full` first.
+        """
+        if self._lossless:
+            if self.full:
+                raise OverflowError(f"the queue of a replay holds {self._capacity} questions; wait until it is no longer full")
+            self._put += 1
+            self._fifo.append(question)
+            return ()
+        self._put += 1
+        dropped = self._place((question.view, low), question)
+        self._superseded += len(dropped)
+        return tuple(Dropped(question=old, cause=Cause.SUPERSEDED) for old in dropped)
+
+    def _place(self, lane: _Lane, question: Question) -> list[Question]:
+        older = self._waiting.get(lane)
+        if older is not None and older.window.end.boot_ns > question.window.end.boot_ns:
+            return [question]
+        self._waiting[lane] = question
+        if older is not None:
+            return [older]
+        self._readings[lane] = max(self._readings.get(lane, self._reached), self._reached)
+        if len(self._waiting) <= self._capacity:
+            return []
+        # Second looks go first, then the oldest: what is new is worth most.
+        surplus = min(self._waiting, key=lambda key: (not key[1], self._waiting[key].window.end.boot_ns))
+        return [self._waiting.pop(surplus)]
+
+    def take(self, now_ns: int, limit: int) -> Taken:
+        """At most `limit` questions to be asked together now (boot time), views of one window side by side; and what is too old."""
+        if self._lossless:
+            batch = tuple(self._fifo.popleft() for _ in range(min(limit, len(self._fifo))))
+            self._taken += len(batch)
+            return Taken(batch=batch, shed=())
+        old = [lane for lane, question in self._waiting.items() if now_ns - question.window.end.boot_ns > self._max_age_ns]
+        shed = tuple(Dropped(question=self._waiting.pop(lane), cause=Cause.TOO_OLD) for lane in old)
+        batch = tuple(self._deal(limit))
+        self._shed += len(shed)
+        self._taken += len(batch)
+        self._forget_idle()
+        return Taken(batch=batch, shed=shed)
+
+    def _deal(self, limit: int) -> list[Question]:
+        batch: list[Question] = []
+        while self._waiting and len(batch) < limit:
+            first = min(self._waiting, key=self._turn)
+            self._reached = self._readings[first]
+            window, low = self._waiting[first].window.id, first[1]
+            together = [lane for lane, question in self._waiting.items() if question.window.id == window and lane[1] == low]
+            together.sort(key=self._turn)
+            batch += [self._next(lane) for lane in together[: limit - len(batch)]]
+        return batch
+
+    def _turn(self, lane: _Lane) -> tuple[float, int]:
+        """Whose turn it is: the smallest reading, and of equal ones the window that waits longest."""
+        return self._readings[lane], self._waiting[lane].window.end.boot_ns
+
+    def _next(self, lane: _Lane) -> Question:
+        question = self._waiting.pop(lane)
+        weight = max((policy.weight for policy in question.policies), default=1.0)
+        self._readings[lane] += 1.0 / (weight * (LOW_WEIGHT if lane[1] else 1.0))
+        return question
+
+    def _forget_idle(self) -> None:
+        """A reading that the others have passed says nothing any more; so views that are gone leave nothing behind."""
+        self._readings = {lane: value for lane, value in self._readings.items() if lane in self._waiting or value > self._reached}
