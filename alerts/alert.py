@@ -1,10 +1,12 @@
 """An alert: one episode in which a policy's answer was yes on a view, from its opening to its end.
 
-Its states are those of ISA-18.2 / IEC 62682. Only `alerts/rules.py` makes and changes alerts.
+Its states are those of ISA-18.2 / IEC 62682. Only the rules (`rules.py`, by way of `episode.py`) make and change alerts.
 """
 
+from base64 import b32encode
 from dataclasses import dataclass
 from enum import StrEnum
+from hashlib import sha256
 from typing import Literal, NewType
 
 from analyzers.judgement import JudgeKind
@@ -33,7 +35,8 @@ class Change(StrEnum):
 
     OPENED = "opened"
     REOPENED = "reopened"
-    """A trigger in CLEARED_UNACKNOWLEDGED: the same alert again, next transition number."""
+    """The same alert again, next transition number: a trigger when it had cleared and nobody had seen it, or was latched and its
+    cause had gone, or had been opened because no data came."""
     UPDATED = "updated"
     """More is known of it (a summary, a higher severity); the state is as it was."""
     REMINDED = "reminded"
@@ -55,7 +58,7 @@ class Alert:
     severity: Severity
     state: AlertState
     transition: int
-    """1 for the opening; counts every change that was told."""
+    """1 for the opening; counts every change, told or not, so that those on record have no gap."""
     opened: Moment
     changed: Moment
     """The moment of the newest transition."""
@@ -70,5 +73,22 @@ class Alert:
     window_end: Moment | None = None
     """The end of that window: latency is counted from here."""
     summary: str = ""
-    """A line for people: policy title, view, and why. Bounded to 300 characters."""
+    """A line for people: policy title, view, and why. At most MAX_SUMMARY characters."""
     test: bool = False
+
+
+MAX_SUMMARY = 300
+ID_LENGTH = 26
+
+
+def alert_id(policy: PolicyId, view: ViewId, opened: Moment) -> AlertId:
+    """The id of the alert that `policy` opened on `view` at `opened`: 130 bits of a hash, in base 32."""
+    text = "\0".join((policy, view, opened.utc.isoformat(), str(opened.boot_ns), opened.boot_id))
+    return AlertId(b32encode(sha256(text.encode()).digest()).decode().lower()[:ID_LENGTH])
+
+
+def summary(title: str, view: ViewId, log_odds: float | None, note: str) -> str:
+    """The line for people. The score is a figure (natural log-odds): it is not called anything more before it is calibrated."""
+    score = "" if log_odds is None else f" (score {log_odds:+.1f})"
+    text = f"{title} on {view}{score}{': ' if note else ''}{note}"
+    return text if len(text) <= MAX_SUMMARY else text[: MAX_SUMMARY - 1] + "…"

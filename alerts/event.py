@@ -1,4 +1,4 @@
-"""What can happen to a track: a judgement, a person's command, or the passing of time. Events carry their time with them."""
+"""What can happen to a track: a judgement, a person's command, time, or the end of its policy. Events carry their time with them."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -7,6 +7,10 @@ from typing import Literal
 
 from analyzers.judgement import Judgement
 from sensors.moment import Moment
+
+MAX_SHELF = timedelta(hours=24)
+MAX_WHO = 100
+MAX_WHY = 300
 
 
 class Verb(StrEnum):
@@ -26,6 +30,9 @@ class Judged:
     kind: Literal["judged"] = "judged"
     judgement: Judgement
     at: Moment
+    note: str = ""
+    """What the supervisor can say beyond the verdict, e.g. the sensors that were lost together. A different note of an open alarm
+    is told as an update, so it holds no figure that moves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +44,15 @@ class Commanded:
     who: str
     why: str = ""
     span: timedelta | None = None
-    """SHELVE: for how long."""
+    """SHELVE: for how long, up to MAX_SHELF."""
     at: Moment
+
+    def __post_init__(self) -> None:
+        """Refuse a silence without an owner or an end."""
+        if not self.who or len(self.who) > MAX_WHO or len(self.why) > MAX_WHY:
+            raise ValueError(f"say who, in at most {MAX_WHO} characters, and why, in at most {MAX_WHY}")
+        if self.verb is Verb.SHELVE and (self.span is None or not timedelta(0) < self.span <= MAX_SHELF):
+            raise ValueError("shelve for how long? Give a time above zero and up to 24 h")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,4 +63,12 @@ class Ticked:
     at: Moment
 
 
-Event = Judged | Commanded | Ticked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withdrawn:
+    """The policy, or its view, is no longer in the configuration: an alert of it that is open ends here. No person can say this."""
+
+    kind: Literal["withdrawn"] = "withdrawn"
+    at: Moment
+
+
+Event = Judged | Commanded | Ticked | Withdrawn

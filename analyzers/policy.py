@@ -26,6 +26,11 @@ class Severity(StrEnum):
     MEDIUM = "medium"
     LOW = "low"
 
+    @property
+    def urgency(self) -> int:
+        """0 for the most urgent."""
+        return list(Severity).index(self)
+
 
 class Acknowledge(StrEnum):
     """Whether an alarm that has cleared waits for somebody to have seen it."""
@@ -75,6 +80,8 @@ class Policy:
     """It is asked at least so often, even when nothing stirs. None: only when woken."""
     severity: Severity = Severity.MEDIUM
     trigger: Trigger = field(default=Trigger(count=1, of=1))
+    trigger_span: timedelta | None = None
+    """How far apart the yes answers of a trigger may lie. None: twice the time that `of` windows take."""
     threshold: float = 0.5
     clear_below: float | None = None
     """None: the threshold less 1.5 in log-odds."""

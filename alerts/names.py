@@ -1,0 +1,26 @@
+"""The names of the policies that watch the watcher, and of the view that is the box itself. What they mean is in `builtin.py`."""
+
+from analyzers.policy import PolicyId
+from sensors.window import SensorId, ViewId
+
+BOX = ViewId("box")
+BOX_SENSOR = SensorId("box")
+"""No sensor may be called so: it stands for the box where a judgement needs a sensor."""
+
+SENSOR_LOST = PolicyId("sensor-lost")
+SENSORS_LOST = PolicyId("sensors-lost")
+PICTURE_DARK = PolicyId("picture-dark")
+PICTURE_COVERED = PolicyId("picture-covered")
+PICTURE_FROZEN = PolicyId("picture-frozen")
+CAMERA_MOVED = PolicyId("camera-moved")
+MICROPHONE_DEAD = PolicyId("microphone-dead")
+JUDGE_DOWN = PolicyId("judge-down")
+UNDECIDED = PolicyId("undecided")
+STORE_FAILED = PolicyId("store-failed")
+DISK_LOW = PolicyId("disk-low")
+BROKER_UNREACHABLE = PolicyId("broker-unreachable")
+PUBLISH_REFUSED = PolicyId("publish-refused")
+WINDOWS_SHED = PolicyId("windows-shed")
+CONFIG_RELOAD_FAILED = PolicyId("config-reload-failed")
+CLOCK_STEPPED = PolicyId("clock-stepped")
+ALARM_FLOOD = PolicyId("alarm-flood")
