@@ -13,7 +13,7 @@ from datetime import timedelta
 from analyzers.judge import Question
 from analyzers.judgement import Cause
 from sensors.moment import NANOSECONDS
-from sensors.window import ViewId
+from sensors.window import SensorId, ViewId
 
 LOW_WEIGHT = 0.1
 """What a second look weighs against a first."""
@@ -119,6 +119,14 @@ class Queue:
         self._taken += len(batch)
         self._forget_idle()
         return Taken(batch=batch, shed=shed)
+
+    def drop(self, sensor: SensorId) -> tuple[Dropped, ...]:
+        """The waiting questions of a sensor whose slots are void: nobody can look at their windows any more."""
+        lanes = [lane for lane, question in self._waiting.items() if question.window.sensor == sensor]
+        void = [self._waiting.pop(lane) for lane in lanes] + [question for question in self._fifo if question.window.sensor == sensor]
+        self._fifo = deque(question for question in self._fifo if question.window.sensor != sensor)
+        self._shed += len(void)
+        return tuple(Dropped(question=question, cause=Cause.TOO_OLD) for question in void)
 
     def _deal(self, limit: int) -> list[Question]:
         batch: list[Question] = []
