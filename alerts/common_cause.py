@@ -1,0 +1,71 @@
+"""A common cause: several sensors lost within half a minute (a switch, a cable, a fuse) are one alarm that lists them. A pure fold.
+
+The first one lost is told at once, under its own name: nobody waits to see whether others follow. Those that do follow are
+listed by the alarm `sensors-lost`, and told singly only if that one ends before they are back.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from alerts import names
+from alerts.event import Judged
+from alerts.facts import answer, listed
+from analyzers.judgement import Verdict
+from sensors.moment import Moment
+from sensors.window import SensorId
+
+TOGETHER = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loss:
+    """A sensor that is lost, or was and has come back."""
+
+    sensor: SensorId
+    at: Moment
+    back: Moment | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Losses:
+    """Sensors that are lost, or came back a short time ago, and those that belong together."""
+
+    losses: tuple[Loss, ...] = ()
+    group: tuple[SensorId, ...] = ()
+    """Whoever was ever lost with the others, until all are back. It only grows, so that its alarm is not told anew at each return."""
+
+    @property
+    def grouped(self) -> frozenset[SensorId]:
+        """Members of the group that need not be told of singly. One that has been back for a while and is lost again is news."""
+        return frozenset(loss.sensor for loss in self.losses if loss.sensor in self.group)
+
+
+def observed(losses: Losses, lost: frozenset[SensorId], at: Moment) -> Losses:
+    """Fold which sensors are lost at `at`. To be done before their own alarms are decided, so that several at once are one."""
+    known = {loss.sensor: _aged(loss, lost, at) for loss in losses.losses}
+    remembered = [loss for loss in known.values() if loss.back is None or _is_within(loss.back, at)]
+    new = [Loss(sensor=sensor, at=at) for sensor in sorted(lost - {loss.sensor for loss in remembered})]
+    every = (*remembered, *new)
+    away = [loss for loss in every if loss.back is None]
+    if not away:
+        return Losses(losses=every)
+    together = [loss.sensor for loss in away if _is_within(loss.at, at)] if new else []
+    joined = together if len(together) > 1 else []
+    return Losses(losses=every, group=tuple(dict.fromkeys((*losses.group, *joined))))
+
+
+def common_answer(losses: Losses, at: Moment, *, opening: bool) -> Judged:
+    """The answer to `sensors-lost`. `opening`: a sensor is still opening for the first time, so nobody can say that all are there."""
+    absent = Verdict.UNSURE if opening else Verdict.NO
+    return answer(names.SENSORS_LOST, Verdict.YES if losses.group else absent, at, note=listed(losses.group))
+
+
+def _aged(loss: Loss, lost: frozenset[SensorId], at: Moment) -> Loss:
+    """A sensor that comes back is remembered for a while: if it is lost again at once, that is still the same loss."""
+    if loss.sensor in lost:
+        return replace(loss, back=None)
+    return loss if loss.back else replace(loss, back=at)
+
+
+def _is_within(earlier: Moment, at: Moment) -> bool:
+    return timedelta(0) <= at.since(earlier) <= TOGETHER
