@@ -1,0 +1,116 @@
+"""Alert events as CloudEvents 1.0 in structured mode: what travels over MQTT, as types, so that its schema can be generated.
+
+It knows no broker. Texts are bounded and hold nothing that could act on a terminal or page that shows them.
+"""
+
+import unicodedata
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from pydantic import TypeAdapter
+
+from alerts.alert import AlertId, AlertState, Change
+from alerts.channels.topics import Topics
+from alerts.notification import Notification
+from analyzers.judgement import JudgeKind
+from analyzers.policy import PolicyId, Severity
+from sensors.moment import BootId
+from sensors.window import SensorId, ViewId
+
+CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
+TYPE = "io.omniwatch.alert"
+MAX_SUMMARY = 300
+MAX_WHO = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertData:
+    """An alert as it stands after a transition, for the other end."""
+
+    alert: AlertId
+    transition: int
+    """Counts the alert's transitions: of two events the higher number is the later one, in whatever order they arrive."""
+    change: Change
+    policy: PolicyId
+    sensor: SensorId
+    view: ViewId
+    severity: Severity
+    state: AlertState
+    log_odds: float | None
+    """The score, as natural log-odds of yes against no; no probability unless it was calibrated."""
+    summary: str
+    opened: datetime
+    cleared: datetime | None
+    window_end: datetime | None
+    """The end of the window that opened it: what passed since then is the box's delay."""
+    acknowledged_by: str | None
+    by: JudgeKind
+    """The judge that opened it."""
+    test: bool
+    durable: bool
+    """False: the box could not store it; it will not be repeated after a restart."""
+    boot_id: BootId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertEvent:
+    """The envelope. The names are those of CloudEvents 1.0."""
+
+    specversion: Literal["1.0"] = "1.0"
+    id: str
+    """`<alert>-<transition>`: the same for every copy of one event, so that repeats can be dropped."""
+    source: str
+    type: str
+    subject: str
+    time: datetime
+    datacontenttype: Literal["application/json"] = "application/json"
+    data: AlertData
+
+
+EVENT = TypeAdapter(AlertEvent)
+
+
+def event_of(notification: Notification, topics: Topics, boot_id: BootId) -> AlertEvent:
+    """What is to be told, as an event."""
+    alert = notification.alert
+    return AlertEvent(
+        id=f"{alert.id}-{alert.transition}",
+        source=topics.source,
+        type=f"{TYPE}.{notification.change}",
+        subject=f"{alert.policy}/{alert.view}",
+        time=alert.changed.utc,
+        data=AlertData(
+            alert=alert.id,
+            transition=alert.transition,
+            change=notification.change,
+            policy=alert.policy,
+            sensor=alert.sensor,
+            view=alert.view,
+            severity=alert.severity,
+            state=alert.state,
+            log_odds=alert.log_odds,
+            summary=plain(alert.summary, MAX_SUMMARY),
+            opened=alert.opened.utc,
+            cleared=alert.cleared.utc if alert.cleared else None,
+            window_end=alert.window_end.utc if alert.window_end else None,
+            acknowledged_by=plain(alert.acknowledged_by, MAX_WHO) if alert.acknowledged_by else None,
+            by=alert.by,
+            test=alert.test,
+            durable=notification.durable,
+            boot_id=boot_id,
+        ),
+    )
+
+
+def encoded(event: AlertEvent) -> bytes:
+    """The event as structured-mode JSON."""
+    return EVENT.dump_json(event)
+
+
+def plain(text: str, most: int) -> str:
+    """`text` in one bounded line: control, formatting and direction marks and lone surrogates become blanks."""
+    return "".join(" " if unicodedata.category(each) in CONTROLS else each for each in text[:most])
+
+
+CONTROLS = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})

@@ -1,0 +1,233 @@
+"""One connection to an MQTT broker, from its first byte to its last; it is never used again. It knows no alert.
+
+paho does the protocol, in a thread of this connection's own that is always asked for its end. Nothing of paho's memory is relied
+on: its client is thrown away with the connection, so that it never sends again by itself what the outbox sends again anyway, and
+never holds more than what is on its way. Callbacks only hand values to the event loop. The thread alone writes to the socket.
+"""
+
+import asyncio
+import logging
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from sensors.secret import Secret
+
+MAX_ON_THE_WAY = 20
+"""Messages that wait for their PUBACK: mosquitto's limit, unless the broker says that its own is lower."""
+CONNECT_S = 5.0
+QOS = 1
+
+log = logging.getLogger("omniwatch.mqtt")
+
+
+class Protocol(StrEnum):
+    """The versions of MQTT that are spoken."""
+
+    V5 = "5"
+    V311 = "3.1.1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MqttSettings:
+    """How to reach the broker. ValueError for what cannot be.
+
+    `protocol: 3.1.1` is for brokers that do not know version 5. What is then lost: a publish that the broker's access rules
+    refuse looks as if it had been delivered; "nobody listens" is not said; retained state does not expire by itself, so that the
+    state of a dead box stays until its `status` is looked at; and a late event is delivered however late it is.
+    """
+
+    host: str
+    port: int = 1883
+    tls: bool = False
+    ca: Path | None = None
+    """None: the authorities that the system trusts."""
+    certificate: Path | None = None
+    key: Path | None = None
+    """The box's own certificate and its key, without a password, where the broker wants them."""
+    username: str | None = None
+    password: Secret | None = None
+    protocol: Protocol = Protocol.V5
+    keepalive_s: int = 30
+    patience_s: float = 10.0
+    """A broker that has not acknowledged within this time is not there: the connection is given up and made anew."""
+
+    def __post_init__(self) -> None:
+        """Refuse what would fail much later, and far from its cause."""
+        if not self.host or not 0 < self.port < 65536:
+            raise ValueError(f"no broker at {self.host!r}, port {self.port}")
+        self.host.encode("idna")
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key come together")
+        if (self.ca or self.certificate) and not self.tls:
+            raise ValueError("ca and certificate need tls: true")
+        if self.password is not None and self.username is None:
+            raise ValueError("a password needs a username")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """What is published. All of it with QoS 1."""
+
+    topic: str
+    payload: bytes
+    retain: bool = False
+    expiry_s: int | None = None
+    """The broker forgets it after this time (version 5)."""
+    content_type: str = "application/json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ack:
+    """The broker's word on a message: its reason code, and the name of it."""
+
+    code: int
+    name: str
+
+
+class Connection:
+    """One connection. Everything here but `_work` and the callbacks belongs to the event loop."""
+
+    def __init__(self, settings: MqttSettings, client_id: str, will: Message) -> None:
+        """Nothing happens before `start`."""
+        self.accepted: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        """'' once the broker has accepted us; else why not."""
+        self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        """Why it ended, once it has."""
+        self._settings = settings
+        self._loop = asyncio.get_running_loop()
+        self._waiting: dict[int, asyncio.Future[Ack | None]] = {}
+        self._room = asyncio.Semaphore(MAX_ON_THE_WAY)
+        self._dropped = ""
+        self._heard = ""
+        self._client = self._new_client(client_id, will)
+
+    def start(self) -> None:
+        """Connect, in a thread that ends with the connection."""
+        threading.Thread(target=self._work, name="mqtt", daemon=True).start()
+
+    async def publish(self, message: Message) -> Ack | None:
+        """The broker's word on `message`; None where the connection ended before it came. In the order of the calls."""
+        async with self._room:
+            if self.ended.done() or not self.accepted.done():
+                return None
+            properties = self._properties(PacketTypes.PUBLISH, message) if self._settings.protocol is Protocol.V5 else None
+            info = self._client.publish(message.topic, message.payload, QOS, message.retain, properties)
+            if info.rc is not MQTTErrorCode.MQTT_ERR_SUCCESS:
+                return None
+            waiting: asyncio.Future[Ack | None] = self._loop.create_future()
+            self._waiting[info.mid] = waiting
+            return await waiting
+
+    def leave(self) -> None:
+        """Say goodbye, so that the broker does not publish the last will."""
+        self._client.disconnect()
+
+    def drop(self, reason: str) -> None:
+        """Give the connection up where the other end no longer answers. The thread sees its socket end."""
+        self._dropped = self._dropped or reason
+        end = self._client.socket()
+        if isinstance(end, socket.socket):
+            try:
+                socket.socket.shutdown(end, socket.SHUT_RDWR)  # past ssl, which would need the other end for it
+            except OSError as error:
+                log.debug("it has ended already: %s", error)
+
+    def _new_client(self, client_id: str, will: Message) -> paho.Client:
+        v5 = self._settings.protocol is Protocol.V5
+        version = paho.MQTTv5 if v5 else paho.MQTTv311
+        clean = None if v5 else True
+        client = paho.Client(CallbackAPIVersion.VERSION2, client_id, clean, protocol=version, reconnect_on_failure=False)
+        client.suppress_exceptions = True
+        client.connect_timeout = CONNECT_S
+        client.will_set(will.topic, will.payload, QOS, will.retain, self._properties(PacketTypes.WILLMESSAGE, will) if v5 else None)
+        if self._settings.username is not None:
+            client.username_pw_set(self._settings.username, self._settings.password.reveal() if self._settings.password else None)
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_publish = self._on_publish
+        client.on_socket_open = _without_delay
+        client.on_socket_register_write = _left_to_the_thread
+        return client
+
+    @staticmethod
+    def _properties(packet: int, message: Message) -> Properties:
+        properties = Properties(packet)  # type: ignore[no-untyped-call]  # paho has no types here
+        properties.ContentType = message.content_type
+        if message.expiry_s is not None:
+            properties.MessageExpiryInterval = message.expiry_s
+        return properties
+
+    def _work(self) -> None:
+        """The thread: connect, and go round until it ends."""
+        problem = "the network thread broke"
+        try:
+            if self._settings.tls:  # here, because certificates that cannot be read, or have been renewed, are the world's business
+                ca, certificate, key = (str(each) if each else None for each in (self._settings.ca, self._settings.certificate, self._settings.key))
+                self._client.tls_set(ca, certificate, key, keyfile_password="")  # a key with a password is an error, no question to the terminal
+            self._client.connect(self._settings.host, self._settings.port, self._settings.keepalive_s)
+            while not self._dropped and self._client.loop() is MQTTErrorCode.MQTT_ERR_SUCCESS:
+                pass
+            problem = self._heard or "the connection was lost"
+        except OSError as error:
+            problem = str(error)
+        finally:
+            self._post(self._end, problem)
+
+    def _on_connect(self, _client: paho.Client, _data: object, _flags: paho.ConnectFlags, code: ReasonCode, properties: Properties | None) -> None:
+        if code.is_failure:
+            self._heard = f"the broker refuses us: {code}"
+        self._post(self._accept, self._heard, getattr(properties, "ReceiveMaximum", MAX_ON_THE_WAY))
+
+    def _on_disconnect(
+        self, _client: paho.Client, _data: object, _flags: paho.DisconnectFlags, code: ReasonCode, _properties: Properties | None
+    ) -> None:
+        """Comes more than once for one loss; the first word is the cause."""
+        self._heard = self._heard or str(code)
+
+    def _on_publish(self, _client: paho.Client, _data: object, mid: int, code: ReasonCode, _properties: Properties | None) -> None:
+        self._post(self._settle, mid, Ack(code=int(code.value), name=str(code)))
+
+    def _post(self, call: Callable[..., None], *values: object) -> None:
+        try:
+            self._loop.call_soon_threadsafe(call, *values)
+        except RuntimeError:  # the loop has been closed: nobody wants to know any more
+            log.debug("the network thread outlived the event loop")
+
+    def _accept(self, refusal: str, most: int) -> None:
+        self._room = asyncio.Semaphore(min(most, MAX_ON_THE_WAY))
+        if not self.accepted.done():
+            self.accepted.set_result(refusal)
+
+    def _settle(self, mid: int, ack: Ack) -> None:
+        waiting = self._waiting.pop(mid, None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(ack)
+
+    def _end(self, problem: str) -> None:
+        reason = self._dropped or problem
+        for each in (self.accepted, self.ended):
+            if not each.done():
+                each.set_result(reason)
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_result(None)
+        self._waiting.clear()
+
+
+def _without_delay(_client: paho.Client, _data: object, end: object) -> None:
+    if isinstance(end, socket.socket):
+        end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _left_to_the_thread(_client: paho.Client, _data: object, _end: object) -> None:
+    """With this callback set, `publish` does not write to the socket itself: two threads that write would mix their bytes."""

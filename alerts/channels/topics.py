@@ -1,0 +1,71 @@
+"""The MQTT topics of one box, built from validated names only: no word of a model or of a scene ever becomes one."""
+
+from dataclasses import dataclass
+
+from alerts.alert import Alert
+from analyzers.policy import PolicyId
+from sensors.window import SensorId, ViewId
+
+FORBIDDEN = frozenset("#+/\0")
+"""Wildcards and the separator; in ids they have also let clients past a broker's access rules (CVE-2017-7650)."""
+MAX_NAME = 64
+MAX_VIEW = 2 * MAX_NAME + 1
+"""`<sensor>.<zone>`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topics:
+    """Every topic that the box writes. Names from the configuration: ValueError for one that cannot be a level of a topic."""
+
+    site: str
+    box: str
+
+    def __post_init__(self) -> None:
+        """Refuse names that would reach outside the box's own tree."""
+        _level("site", self.site)
+        _level("box", self.box)
+
+    @property
+    def root(self) -> str:
+        """Everything of this box is below it."""
+        return f"omniwatch/{self.site}/{self.box}"
+
+    @property
+    def source(self) -> str:
+        """The box as the source of a CloudEvent."""
+        return f"/{self.root}"
+
+    @property
+    def status(self) -> str:
+        """Online, stopped or offline; retained, and the last will."""
+        return f"{self.root}/status"
+
+    @property
+    def heartbeat(self) -> str:
+        """Counters; its absence is an alarm at the other end."""
+        return f"{self.root}/heartbeat"
+
+    def alert(self, alert: Alert) -> str:
+        """One event a transition; not retained."""
+        return f"{self.root}/alert/{_track(alert.policy, alert.view)}"
+
+    def state(self, policy: PolicyId, view: ViewId) -> str:
+        """How an alarm stands now; retained."""
+        return f"{self.root}/state/{_track(policy, view)}"
+
+    def sensor(self, sensor: SensorId) -> str:
+        """How a sensor does now; retained."""
+        return f"{self.root}/sensor/{_level('sensor', sensor)}"
+
+
+def _track(policy: PolicyId, view: ViewId) -> str:
+    return f"{_level('policy', policy)}/{_level('view', view, MAX_VIEW)}"
+
+
+def _level(what: str, name: str, most: int = MAX_NAME) -> str:
+    """`name`, fit to be one level of a topic."""
+    if not 0 < len(name) <= most:
+        raise ValueError(f"a {what}'s name has 1 to {most} characters, this one has {len(name)}: {name[:most]!r}")
+    if FORBIDDEN & set(name) or not name.isprintable():
+        raise ValueError(f"a {what}'s name cannot hold '#', '+', '/' or what cannot be printed: {name!r}")
+    return name

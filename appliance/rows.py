@@ -1,0 +1,124 @@
+"""Values as rows: the statements with which the store writes what happened. Pure; `migrations.py` says what the columns mean."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+from pydantic import TypeAdapter
+
+from alerts.alert import Alert
+from alerts.decision import Decision
+from alerts.notification import Delivery, Notification, Outcome
+from alerts.track import Track
+from appliance.spans import Span
+from sensors.moment import Moment
+
+T = TypeVar("T")
+
+TRACK = TypeAdapter(Track)
+ALERT = TypeAdapter(Alert)
+NOTIFICATION = TypeAdapter(Notification)
+MOMENT = TypeAdapter(Moment)
+MAX_REASON = 120
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+ADD_TRACK = """INSERT INTO track VALUES (?, ?, ?, ?)
+  ON CONFLICT DO UPDATE SET number = excluded.number, body = excluded.body WHERE excluded.number > track.number"""
+ADD_ALERT = """INSERT INTO alert VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+  ON CONFLICT DO UPDATE SET state = excluded.state, number = excluded.number, changed_us = excluded.changed_us, body = excluded.body
+  WHERE excluded.number >= alert.number"""
+ADD_TRANSITION = "INSERT INTO transition VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+ADD_NOTIFICATION = "INSERT INTO outbox (id, channel, created_us, body) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
+ADD_DELIVERY = "INSERT INTO delivery (notification, channel, outcome, reason, at_us) VALUES (?, ?, ?, ?, ?)"
+ADD_SPAN = """INSERT INTO span VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  ON CONFLICT DO UPDATE SET end_us = excluded.end_us, windows = excluded.windows, scored = excluded.scored,
+  least = excluded.least, most = excluded.most, total = excluded.total, took_s = excluded.took_s"""
+SET_ALIVE = "INSERT INTO alive VALUES (1, ?) ON CONFLICT DO UPDATE SET at = excluded.at"
+SETTLE: Mapping[Outcome, str] = {
+    Outcome.DELIVERED: "DELETE FROM outbox WHERE id = ?",
+    Outcome.UNHEARD: "DELETE FROM outbox WHERE id = ?",
+    Outcome.EXPIRED: "DELETE FROM outbox WHERE id = ?",
+    Outcome.RETRY: "UPDATE outbox SET attempts = attempts + 1 WHERE id = ?",
+    Outcome.REFUSED: "UPDATE outbox SET attempts = attempts + 1, parked = (SELECT reason FROM delivery WHERE notification = outbox.id"
+    " ORDER BY delivery.id DESC LIMIT 1) WHERE id = ?",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A statement, and the rows for which it is executed."""
+
+    sql: str
+    rows: Sequence[tuple[str | int | float | None, ...]]
+
+
+def happened(decisions: Sequence[tuple[int, Decision]], notifications: Iterable[Notification]) -> tuple[Statement, ...]:
+    """Decisions, numbered as they were made, and what is to be told of them. Writing the same again changes nothing."""
+    changes = [(each, each.alert) for _, each in decisions if each.alert is not None and each.change is not None]
+    return (
+        tracks((number, each.track) for number, each in decisions),
+        Statement(ADD_ALERT, [_alert(alert) for _, alert in changes]),
+        Statement(ADD_TRANSITION, [_transition(decision, alert) for decision, alert in changes]),
+        Statement(ADD_NOTIFICATION, [(each.id, each.channel, us(each.created.utc), text(NOTIFICATION, each)) for each in notifications]),
+    )
+
+
+def tracks(values: Iterable[tuple[int, Track]]) -> Statement:
+    """Where policies stand on views, numbered as they came to stand there."""
+    return Statement(ADD_TRACK, [(each.policy, each.view, number, text(TRACK, each)) for number, each in values])
+
+
+def spans(values: Iterable[Span]) -> Statement:
+    """Judgements, folded."""
+    return Statement(ADD_SPAN, [_span(each) for each in values])
+
+
+def alive(now: Moment) -> Statement:
+    """A sign of life."""
+    return Statement(SET_ALIVE, [(text(MOMENT, now),)])
+
+
+def settled(deliveries: Sequence[Delivery]) -> tuple[Statement, ...]:
+    """What became of attempts. Deliveries first: a parked row takes its reason from there."""
+    final = [each for each in deliveries if each.outcome is not Outcome.RETRY]
+    record = Statement(ADD_DELIVERY, [(each.notification, each.channel, each.outcome, reason(each.reason), us(each.at.utc)) for each in final])
+    return (record, *(Statement(sql, [(each.notification,) for each in deliveries if each.outcome is outcome]) for outcome, sql in SETTLE.items()))
+
+
+def text(adapter: TypeAdapter[T], value: T) -> str:
+    """A value as JSON."""
+    return adapter.dump_json(value).decode()
+
+
+def us(moment: datetime) -> int:
+    """Microseconds of UTC since 1970."""
+    return (moment - EPOCH) // MICROSECOND
+
+
+def utc(microseconds: int) -> datetime:
+    """The time that `us` has made a number of."""
+    return EPOCH + microseconds * MICROSECOND
+
+
+def reason(words: str) -> str:
+    """Another program's words, bounded, and without what cannot be stored."""
+    return words[:MAX_REASON].encode(errors="replace").decode()
+
+
+def _alert(alert: Alert) -> tuple[str | int, ...]:
+    return (alert.id, alert.policy, alert.view, alert.state, alert.transition, us(alert.opened.utc), us(alert.changed.utc), text(ALERT, alert))
+
+
+def _transition(decision: Decision, alert: Alert) -> tuple[str | int, ...]:
+    return (alert.id, alert.transition, decision.change or "", decision.reason, us(alert.changed.utc), text(ALERT, alert))
+
+
+def _span(span: Span) -> tuple[str | int | float | None, ...]:
+    what = span.outcome
+    return (
+        *(span.number, what.policy, what.view, us(span.start), us(span.end)),
+        *(what.verdict, what.cause, what.judge, what.senses, what.model, what.question, what.sight),
+        *(span.windows, span.scored, span.least, span.most, span.total, span.took_s),
+    )

@@ -1,0 +1,68 @@
+"""How long history is kept, and the sweep that deletes what is older: a bounded number of rows at a time.
+
+It knows the tables that hold history. Open alerts, tracks and what may still be told are not history.
+"""
+
+import sqlite3
+from dataclasses import dataclass
+from datetime import timedelta
+
+from appliance.rows import us
+from sensors.moment import Moment
+
+SWEEP_ROWS = 500
+"""Rows a table and sweep: a sweep must not hold up an alarm."""
+MAX_OUTBOX_ROWS = 50_000
+"""Where nobody takes notifications for weeks, the oldest make room."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """How long history is kept."""
+
+    judgements: timedelta = timedelta(days=30)
+    transitions: timedelta = timedelta(days=400)
+    """Also gaps, deliveries, and alerts that are over."""
+    undelivered: timedelta = timedelta(days=30)
+    """A notification that is older is dropped from the outbox and counted as expired: nobody acts on last month's alarm."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swept:
+    """What a sweep has deleted."""
+
+    expired: int = 0
+    """Notifications that were never delivered."""
+    more: bool = False
+    """It stopped at its bound, and there is more to delete."""
+
+
+def sweep(connection: sqlite3.Connection, retention: Retention, now: Moment) -> Swept:
+    """Delete some of what is too old. What leaves the outbox undelivered is put on record as expired first."""
+    judgements, transitions, undelivered = (us(now.utc - span) for span in (retention.judgements, retention.transitions, retention.undelivered))
+    deleted = [
+        _delete(connection, "span", "end_us < ?", judgements),
+        _delete(connection, "transition", "at_us < ? AND alert NOT IN (SELECT id FROM alert WHERE state <> 'normal')", transitions),
+        _delete(connection, "alert", "state = 'normal' AND changed_us < ?", transitions),
+        _delete(connection, "delivery", "at_us < ?", transitions),
+        _delete(connection, "gap", "end_us < ?", transitions),
+    ]
+    expired = _expire(connection, "created_us < ?", undelivered, now)
+    expired += _expire(connection, "number <= (SELECT max(number) FROM outbox) - ?", MAX_OUTBOX_ROWS, now)
+    return Swept(expired=expired, more=SWEEP_ROWS in (*deleted, expired))
+
+
+def _delete(connection: sqlite3.Connection, table: str, condition: str, bound: int) -> int:
+    """Delete a bounded number of rows; the names come from this file alone."""
+    query = f"DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table} WHERE {condition} LIMIT {SWEEP_ROWS})"  # noqa: S608
+    return connection.execute(query, (bound,)).rowcount
+
+
+def _expire(connection: sqlite3.Connection, condition: str, bound: int, now: Moment) -> int:
+    """Drop a bounded number of notifications, each with a delivery row that says so; the conditions come from this file alone."""
+    query = f"SELECT id, channel, coalesce(parked, 'never taken') FROM outbox WHERE {condition} ORDER BY number LIMIT {SWEEP_ROWS}"  # noqa: S608
+    old = connection.execute(query, (bound,)).fetchall()
+    record = "INSERT INTO delivery (notification, channel, outcome, reason, at_us) VALUES (?, ?, 'expired', ?, ?)"
+    connection.executemany(record, [(*row, us(now.utc)) for row in old])
+    connection.executemany("DELETE FROM outbox WHERE id = ?", [(row[0],) for row in old])
+    return len(old)
