@@ -28,10 +28,14 @@ LEARN_S = 20.0
 """Time constant with which unchanged pixels follow the picture."""
 SPREAD_S = 30.0
 """Time constant of each pixel's usual deviation (noise, a flickering screen, leaves)."""
+FIRST_SPREAD = 2.0
+"""Luma levels; what is taken for a pixel's usual deviation before any is known."""
+FIRST_S = 2.0
 SMALLEST = 12
 """Pixels of the reduced picture; a smaller difference is noise."""
-SHARP_LEVELS = 5.0
-"""The rim of a thing differs by so many luma levels of edge; that of a shadow does not."""
+SHARP_LEVELS = 2.0
+SHARP_SHARE = 0.02
+"""The rim of a thing differs by so many luma levels of edge, and by this share of the light there is; that of a shadow does not."""
 LIGHT_SHARE = 0.3
 """A difference over more than this share, with the edges where they were, is light."""
 STILL_THERE = 0.7
@@ -88,9 +92,9 @@ class _Blobs:
         total = np.bincount(owner, np.abs(step), minlength=count) / sizes
         return cls(labels, np.asarray(stats[:, cv2.CC_STAT_AREA], np.int32), (total + net) / 2, (total - net) / 2)
 
-    def sharp(self) -> NDArray[np.bool_]:
-        """By label: whether it has edges of its own, or took some away."""
-        sharp: NDArray[np.bool_] = (self.won + self.lost > SHARP_LEVELS) & (self.areas >= SMALLEST)
+    def sharp(self, levels: float) -> NDArray[np.bool_]:
+        """By label: whether it has edges of its own, or took some away, of so many luma levels."""
+        sharp: NDArray[np.bool_] = (self.won + self.lost > levels) & (self.areas >= SMALLEST)
         sharp[0] = False
         return sharp
 
@@ -112,7 +116,8 @@ class Background:
     def forget(self, luma: Luma) -> None:
         """The camera looks elsewhere: begin again with `luma`."""
         self._usual: Levels = luma.astype(np.float32)
-        self._spread: Levels = np.ones_like(self._usual)
+        self._spread: Levels = np.full_like(self._usual, FIRST_SPREAD)
+        self._age_s = 0.0
         self._since: Levels = np.zeros_like(self._usual)
         self._ghost_for: Levels = np.zeros_like(self._usual)
         self._changed: Mask = np.zeros_like(luma)
@@ -151,8 +156,12 @@ class Background:
 
     def _differs(self, now: Levels) -> Mask:
         """Where the picture is further from the background than light, noise and this pixel's own unrest explain."""
-        bound = cv2.addWeighted(self._usual, 0.05, self._spread, 4.0, 4.0)
-        return opened(np.asarray(cv2.compare(cv2.absdiff(now, self._usual), bound, cv2.CMP_GT), np.uint8))
+        bound = cv2.addWeighted(self._usual, 0.04, self._spread, 4.0, 3.0)
+        return opened(np.asarray(cv2.compare(self._away(now), bound, cv2.CMP_GT), np.uint8))
+
+    def _away(self, now: Levels) -> Levels:
+        """How far the picture is from the background; the mean of 3 x 3 pixels, which leaves a third of the noise."""
+        return np.abs(cv2.blur(now - self._usual, (3, 3)))
 
     def _take_over(self, now: Levels) -> None:
         """The light was switched: the picture is the background, but for what stood out before."""
@@ -169,7 +178,7 @@ class Background:
             part = np.s_[max(0, top - 1) : top + height + 1, max(0, left - 1) : left + width + 1]
             place = np.asarray(cv2.convertScaleAbs(self._usual[part]), np.uint8)
             found = _Blobs.of(np.ascontiguousarray(raw[part]), edges(luma[part]), edges(place))
-            there = found.sharp()
+            there = found.sharp(SHARP_LEVELS + SHARP_SHARE * float(place.mean()) + float(self._spread[part].mean()))
             solid[part] = shown = np.take(there * np.uint8(255), found.labels)
             since[part] = aged = cv2.copyTo(self._since[part] + np.float32(passed_s), shown)
             known = aged > ABSORB_S
@@ -185,9 +194,12 @@ class Background:
 
     def _learn(self, now: Levels, raw: Mask, passed_s: float) -> None:
         """Follow the picture where nothing is changed, and faster where only light or shade is."""
+        self._age_s += passed_s
         quiet = cv2.bitwise_not(raw)
-        away = cv2.absdiff(now, self._usual)
-        cv2.accumulateWeighted(away, self._spread, min(1.0, passed_s / SPREAD_S), quiet)
+        away = self._away(now)
+        # At first a plain average: unrest that is there from the start is known within seconds.
+        spread_rate = passed_s / min(SPREAD_S, self._age_s + FIRST_S)
+        cv2.accumulateWeighted(away, self._spread, spread_rate, cv2.bitwise_not(self._changed))
         cv2.accumulateWeighted(now, self._usual, min(1.0, passed_s / LEARN_S), quiet)
         soft = cv2.subtract(raw, self._changed)
         if cv2.countNonZero(soft):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from sensors.background import Levels, Luma, edges, recognised
+from sensors.background import Levels, Luma, edges
 
 USUAL_S = 600.0
 """Time constant with which the camera's usual detail, noise and outlook are learnt."""
@@ -14,16 +14,24 @@ SETTLE_S = 5.0
 NOISE_LEVELS = 6
 """Edges below this many luma levels are noise or compression, not detail."""
 LOOK_EVERY_S = 1.0
-"""Detail and outlook are looked at so often: they change slowly and cost more than the rest."""
-COVERED = 0.5
-"""A camera that is covered so far is not asked where it looks."""
-RECOGNISED = 0.5
-"""The outlook is where it was while so large a share of its strong edges is still in place, whoever stands in front of the rest."""
-HELD_S = 3.0
-"""A camera has been moved when its outlook is found elsewhere for so long: a truck passes, a knock stays."""
+"""Detail is looked at so often: it changes slowly and costs more than the rest."""
+SEARCH_EVERY_S = 3.0
+"""A displaced outlook is searched for so often, and believed when it was found twice: a truck passes, a knock stays."""
+IN_PLACE = 0.8
+"""Over this correlation with its history the outlook is where it was, and nothing is searched."""
+FOUND = 0.5
+BETTER = 0.15
+"""The outlook is found elsewhere when its correlation there is over the first and by the second better than in its old place."""
+LOST = 0.3
+"""Under this, and with detail enough to tell, nothing of the outlook is anywhere near."""
 LOST_S = 30.0
-"""It looks somewhere else altogether when nothing of its outlook was recognised for so long."""
-
+"""It looks somewhere else altogether when nothing was found for so long."""
+TEXTURE_LEVELS = 3.0
+"""A picture with less detail than this (standard deviation) could be anywhere."""
+REACH = 0.2
+"""Displacements up to this share of each side are found."""
+ADOPT_S = 300.0
+"""After so long a new outlook is the camera's own."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tampering:
@@ -40,16 +48,13 @@ class Tamper:
     def __init__(self) -> None:
         """Begin knowing nothing."""
         self._age_s = 0.0
+        self._until_look_s = 0.0
         self._usual_detail = 0.0
+        self._covered = 0.0
         self._usual_noise = 0.0
         self._rows: Luma | None = None
-        self._covered = 0.0
         self._frozen_s = 0.0
-        self._outlook: Levels | None = None
-        self._until_look_s = 0.0
-        self._found_s = 0.0
-        self._lost_s = 0.0
-        self._moved = 0.0
+        self._outlook = _Outlook()
 
     def see(self, luma: Luma, small: Luma, passed_s: float) -> Tampering:
         """Fold one frame, whole and reduced."""
@@ -58,9 +63,9 @@ class Tamper:
         if self._until_look_s <= 0.0:
             self._until_look_s = LOOK_EVERY_S
             self._see_detail(luma, small.shape)
-            self._see_outlook(small)
+            self._outlook.see(small, self._rate(LOOK_EVERY_S), covered=self._covered > 0.5)
         self._age_s += passed_s
-        return Tampering(covered=self._covered, frozen_s=self._frozen_s, moved=self._moved)
+        return Tampering(covered=self._covered, frozen_s=self._frozen_s, moved=self._outlook.moved)
 
     def _rate(self, passed_s: float) -> float:
         """How much the newest counts: a plain average at first, then a slow one."""
@@ -89,29 +94,62 @@ class Tamper:
         self._usual_noise += (step - self._usual_noise) * self._rate(passed_s)
         self._rows = rows
 
-    def _see_outlook(self, small: Luma) -> None:
-        outline = edges(small).astype(np.float32)
-        if self._outlook is None or self._outlook.shape != outline.shape:
-            self._outlook = outline
+
+class _Outlook:
+    """Where a camera usually looks, and whether it still does."""
+
+    def __init__(self) -> None:
+        self.moved = 0.0
+        self._usual: Levels = np.zeros((0, 0), np.float32)
+        self._until_search_s = 0.0
+        self._found = 0
+        self._lost_s = 0.0
+        self._moved_s = 0.0
+
+    def see(self, small: Luma, rate: float, *, covered: bool) -> None:
+        """Fold one picture, about once a second."""
+        now = small.astype(np.float32)
+        now -= cv2.blur(now, (9, 9))
+        if not self._usual.size or self._moved_s > ADOPT_S:
+            self._settle(now)
+        self._moved_s = self._moved_s + LOOK_EVERY_S if self.moved else 0.0
+        if float(now.std()) < TEXTURE_LEVELS or covered:
             return
-        if self._covered > COVERED or recognised(outline, self._outlook) > RECOGNISED:
-            self._outlook += (outline - self._outlook) * np.float32(self._rate(LOOK_EVERY_S))
-            self._moved, self._found_s, self._lost_s = 0.0, 0.0, 0.0
+        here = _correlation(now, self._usual)
+        if here > IN_PLACE:
+            self._usual += (now - self._usual) * np.float32(rate)
+            self.moved, self._found, self._lost_s = 0.0, 0, 0.0
             return
-        distance = _displacement(self._outlook, outline)
-        self._found_s = self._found_s + LOOK_EVERY_S if distance else 0.0
-        self._lost_s = 0.0 if distance else self._lost_s + LOOK_EVERY_S
-        if distance and self._found_s >= HELD_S:
-            self._moved = distance
+        self._until_search_s -= LOOK_EVERY_S
+        if self._until_search_s <= 0.0:
+            self._until_search_s = SEARCH_EVERY_S
+            self._search(now, here)
+
+    def _settle(self, now: Levels) -> None:
+        self._usual = now.copy()
+        self.moved, self._found, self._lost_s, self._moved_s = 0.0, 0, 0.0, 0.0
+
+    def _search(self, now: Levels, here: float) -> None:
+        distance, likeness = _displacement(self._usual, now)
+        displaced = likeness > FOUND and likeness > here + BETTER
+        self._found = self._found + 1 if displaced else 0
+        self._lost_s = self._lost_s + SEARCH_EVERY_S if max(likeness, here) < LOST else 0.0
+        if self._found >= 2:
+            self.moved = distance
         elif self._lost_s >= LOST_S:
-            self._moved = 1.0
+            self.moved = 1.0
+        elif not displaced and here > FOUND:
+            self.moved = 0.0
 
 
-def _displacement(before: Levels, now: Levels) -> float:
-    """How far `now` is displaced against `before`, in shares of the width; 0 where it is not found anywhere."""
+def _correlation(one: Levels, other: Levels) -> float:
+    return float(cv2.matchTemplate(one, other, cv2.TM_CCORR_NORMED)[0, 0])
+
+
+def _displacement(before: Levels, now: Levels) -> tuple[float, float]:
+    """How far the middle of `before` is displaced in `now`, in shares of the width, and how like it is there."""
     height, width = before.shape
-    window = np.asarray(cv2.createHanningWindow((width, height), cv2.CV_32F), np.float32)
-    (right, down), _ = cv2.phaseCorrelate(before, now, window)
-    shift = np.array([[1.0, 0.0, right], [0.0, 1.0, down]])
-    there = np.asarray(cv2.warpAffine(before, shift, (width, height)), np.float32)
-    return float(np.hypot(right, down)) / width if recognised(now, there) > RECOGNISED else 0.0
+    down, right = round(height * REACH), round(width * REACH)
+    middle = before[down : height - down, right : width - right]
+    _, likeness, _, (x, y) = cv2.minMaxLoc(cv2.matchTemplate(now, middle, cv2.TM_CCORR_NORMED))
+    return float(np.hypot(x - right, y - down)) / width, float(likeness)
