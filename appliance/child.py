@@ -21,7 +21,23 @@ MAX_UNSENT = 512
 MAX_RATE_HZ = 400
 """Datagrams a second that a child may say. A flood is a fault."""
 STOP_GRACE_S = 2.0
-KEPT_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "ALSA_CONFIG_PATH", "ALSA_CARD", "PYTHONPATH", "VIRTUAL_ENV", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+KEPT_ENVIRONMENT = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "TZ",
+    "TMPDIR",
+    "LD_LIBRARY_PATH",
+    "CUDA_VISIBLE_DEVICES",
+    "OMP_NUM_THREADS",
+    "ALSA_CONFIG_PATH",
+    "ALSA_CARD",
+    "PYTHONPATH",
+    "VIRTUAL_ENV",
+    "OPENBLAS_CORETYPE",
+    "OPENBLAS_L2_SIZE",
+)
 
 
 class ChildLost(Exception):  # noqa: N818 - a child that ends is an event, not our error

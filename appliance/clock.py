@@ -15,7 +15,7 @@ class Clock(Protocol):
     """Tells what time it is."""
 
     def now(self) -> Moment:
-        """This moment."""
+        """The present moment."""
         ...
 
 
@@ -29,7 +29,7 @@ class BoxClock:
     """The clocks of this machine."""
 
     def now(self) -> Moment:
-        """This moment, on wall clock and boot clock."""
+        """The present moment, on wall clock and boot clock."""
         return Moment(utc=datetime.now(UTC), boot_ns=time.clock_gettime_ns(time.CLOCK_BOOTTIME), boot_id=boot_id())
 
 

@@ -7,12 +7,14 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
+from analyzers.gate import Refusal, unanswered
 from analyzers.interview import Answers, Ask, Batch, Detach, JudgeCondition, JudgeNews, JudgeSettings, Policies
 from analyzers.judge import Question
-from analyzers.judgement import Cause, Judgement, JudgeKind, Verdict
+from analyzers.judgement import Cause, JudgeKind, Judgement, Verdict
 from analyzers.policy import Policy
 from appliance.child import Child, ChildLost, Program
 from sensors.slots import SlotLayout
@@ -43,22 +45,53 @@ class AsyncJudge(Protocol):
         ...
 
 
-class JudgeLink:
-    """A judge in a process of its own."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """How long a judge may take."""
 
-    def __init__(self, settings: JudgeSettings, policies: tuple[Policy, ...], changed: Callable[[JudgeNews], None], budget: "Budget") -> None:
-        """`changed` is told each new condition."""
-        self.settings = settings
+    loading: timedelta
+    batch: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """A batch that was answered: what it cost."""
+
+    questions: int
+    took_s: float
+    media_tokens: int
+
+
+class JudgeLink:
+    """A judge in a process of its own, or none as long as no settings are given."""
+
+    def __init__(self, changed: Callable[[JudgeNews], None], measured: Callable[[Work], None]) -> None:
+        """`changed` is told each new condition, `measured` what each batch cost."""
         self.news = JudgeNews(condition=JudgeCondition.LOADING)
-        self._policies = policies
         self._changed = changed
-        self._budget = budget
+        self._measured = measured
+        self._settings: JudgeSettings | None = None
+        self._budget = Budget(loading=timedelta(0), batch=timedelta(0))
+        self._wanted = asyncio.Event()
+        self._policies: tuple[Policy, ...] = ()
         self._slots: dict[SensorId, tuple[SlotLayout, int]] = {}
         self._child: Child | None = None
         self._batches = 0
         self._answer: asyncio.Future[tuple[Judgement, ...]] | None = None
         self._partial: list[Judgement] = []
-        self.tokens = 0
+        self._tokens = 0
+
+    def configure(self, settings: JudgeSettings | None, budget: Budget) -> None:
+        """Be this judge from now on. A process of other settings ends, and `run_once` with it."""
+        if settings == self._settings and budget == self._budget:
+            return
+        self._settings, self._budget = settings, budget
+        if settings is None:
+            self._wanted.clear()
+        else:
+            self._wanted.set()
+        if self._child:
+            self._child.kill()
 
     @property
     def ready(self) -> bool:
@@ -67,12 +100,16 @@ class JudgeLink:
 
     async def run_once(self) -> None:
         """Run the child until it ends, hangs or breaks the protocol: ChildLost or WireError then."""
+        await self._wanted.wait()
+        settings = self._settings
+        if settings is None:
+            return
         child = await Child.start(Program(name="judge", module="analyzers.main", descriptors={}))
         loading = asyncio.get_running_loop().call_later(self._budget.loading.total_seconds(), self._too_slow, child)
         try:
             self._child = child
             self._tell(JudgeNews(condition=JudgeCondition.LOADING))
-            child.send(HEARS.encode(self.settings))
+            child.send(HEARS.encode(settings))
             self._send_policies()
             for layout, memory in self._slots.values():
                 child.send(HEARS.encode(layout), (memory,))
@@ -109,7 +146,7 @@ class JudgeLink:
                 if message.id != self._batches or not self._answer:
                     raise WireError(f"answers batch {message.id}, asked was {self._batches}")
                 self._partial.extend(message.judgements)
-                self.tokens += message.media_tokens
+                self._tokens += message.media_tokens
                 if not message.more and not self._answer.done():
                     self._answer.set_result(tuple(self._partial))
 
@@ -119,13 +156,16 @@ class JudgeLink:
         if not child or not self.ready:
             return failed(batch, Cause.JUDGE_DOWN)
         self._batches += 1
-        self._partial = []
-        self._answer = asyncio.get_running_loop().create_future()
+        self._partial, self._tokens = [], 0
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        self._answer = loop.create_future()
         asks = tuple(Ask(window=q.window, view=q.view, policies=tuple(policy.id for policy in q.policies)) for q in batch)
         try:
             child.send(HEARS.encode(Batch(id=self._batches, asks=asks)))
             async with asyncio.timeout(self._budget.batch.total_seconds()):
                 answers = await self._answer
+            self._measured(Work(questions=len(batch), took_s=loop.time() - began, media_tokens=self._tokens))
         except TimeoutError:
             log.error("the judge did not answer within %g s and is started again", self._budget.batch.total_seconds())  # noqa: TRY400 - no trace
             child.kill()
@@ -169,42 +209,21 @@ class JudgeLink:
                 self._child.kill()
 
 
-class Budget:
-    """How long a judge may take: to load, and to answer a batch."""
-
-    def __init__(self, loading: timedelta, batch: timedelta) -> None:
-        """Both from the configuration."""
-        self.loading = loading
-        self.batch = batch
-
-
 def failed(batch: tuple[Question, ...], cause: Cause) -> tuple[Judgement, ...]:
     """The judgements of a batch that nobody answered."""
-    return tuple(unanswered(question, policy, Verdict.FAILED, cause) for question in batch for policy in question.policies)
+    return tuple(_failed(question, policy, cause) for question in batch for policy in question.policies)
 
 
-def unanswered(question: Question, policy: Policy, verdict: Verdict, cause: Cause) -> Judgement:
-    """The supervisor's own judgement of a question that no judge has answered."""
-    window = question.window
-    return Judgement(
-        policy=policy.id,
-        sensor=window.sensor,
-        view=question.view,
-        window=window.id,
-        start=window.start,
-        end=window.end,
-        verdict=verdict,
-        cause=cause,
-        senses=window.senses,
-        by=JudgeKind.SUPERVISOR,
-    )
+def _failed(question: Question, policy: Policy, cause: Cause) -> Judgement:
+    refusal = Refusal(verdict=Verdict.FAILED, cause=cause)
+    return unanswered(policy, question.window, question.view, refusal, by=JudgeKind.SUPERVISOR)
 
 
 def _in_order(batch: tuple[Question, ...], answers: tuple[Judgement, ...]) -> tuple[Judgement, ...]:
     """The answers in the questions' order; what was not asked for is left out, what is missing has failed."""
     by_key = {(answer.window, answer.view, answer.policy): answer for answer in answers}
     return tuple(
-        by_key.get((question.window.id, question.view, policy.id)) or unanswered(question, policy, Verdict.FAILED, Cause.JUDGE_FAULT)
+        by_key.get((question.window.id, question.view, policy.id)) or _failed(question, policy, Cause.JUDGE_FAULT)
         for question in batch
         for policy in question.policies
     )

@@ -38,7 +38,7 @@ class Receiver(Protocol):
         """The second's figures."""
         ...
 
-    def slots(self, layout: SlotLayout, descriptor: int) -> None:
+    async def slots(self, layout: SlotLayout, descriptor: int) -> None:
         """The sensor process starts with this shared memory; earlier windows of the sensor are void."""
         ...
 
@@ -46,7 +46,9 @@ class Receiver(Protocol):
 class SensorLink:
     """A sensor: its settings, and the child that is up at present, if one is."""
 
-    def __init__(self, settings: SensorSettings, credentials: Credentials | None, receiver: Receiver, ended: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, settings: SensorSettings, credentials: Credentials | None, receiver: Receiver, ended: Callable[[], None] | None = None
+    ) -> None:
         """`ended` is called when a recording has been read to its end (in a replay)."""
         self.settings = settings
         self.credentials = credentials
@@ -70,7 +72,7 @@ class SensorLink:
         child: Child | None = None
         try:
             child = await Child.start(Program(name=f"sensor {self.sensor}", module="sensors.main", descriptors=descriptors))
-            self._receiver.slots(self._layout, memory)
+            await self._receiver.slots(self._layout, memory)
             child.send(HEARS.encode(self.settings))
             self._child = child
             async for data in child.messages(SILENCE_S):

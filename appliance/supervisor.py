@@ -37,7 +37,7 @@ async def keep(name: str, run_once: Callable[[], Awaitable[None]], backoff: Back
         try:
             await run_once()
             problem = "ended"
-        except Exception as error:  # noqa: BLE001 - the one place: whatever it was, the rest of the box goes on and this is tried again
+        except Exception as error:
             problem = str(error) or type(error).__name__
             if not _is_expected(error):
                 log.exception("%s broke", name)

@@ -1,0 +1,277 @@
+"""The box: opens in order what it needs, lets it run, and closes it in reverse. What its parts tell each other is said here, and nowhere else.
+
+Core loops share one task group: if one of them breaks, the box ends and systemd starts it again. Sensors, the judge and the
+broker's connection are kept for ever and restart alone.
+"""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+
+from alerts.alert import Change
+from alerts.decision import Decision
+from alerts.flood import FloodRule
+from alerts.notification import Delivery, Notification, Outcome
+from analyzers.interview import JudgeCondition, JudgeNews
+from analyzers.judgement import Judgement
+from appliance import __version__
+from appliance.clock import BoxClock
+from appliance.config import ConfigError, Configuration, load
+from appliance.fleet import Fleet, Uses
+from appliance.health import Health, Looks
+from appliance.judge_link import JudgeLink, Work
+from appliance.metrics import Metrics
+from appliance.outbox import Outbox
+from appliance.presence import Presence
+from appliance.store import MEMORY, Store, StoreFailed
+from appliance.supervisor import Backoff, Pulse, Systemd, keep, ping
+from appliance.watch import Watch, watch
+from appliance.wiring import judge_budget, judge_settings, mqtt_channel, new_pipeline
+
+log = logging.getLogger("omniwatch")
+
+LATE_S = {"second": 20.0, "outbox": 45.0, "store": 45.0}
+"""How long each core loop may stand still: longer than the deadlines of what it waits for."""
+DRAIN_S = 2.0
+MQTT = "mqtt"
+TOLD = (Outcome.DELIVERED, Outcome.UNHEARD)
+
+
+class Box:
+    """One running appliance."""
+
+    def __init__(self, path: Path, configuration: Configuration) -> None:
+        """Nothing is opened yet; to be made where an event loop runs."""
+        self._path = path
+        self._configuration = configuration
+        self._watch: Watch = watch(configuration)
+        self._clock = BoxClock()
+        self._metrics = Metrics()
+        self._systemd = Systemd()
+        self._stop = asyncio.Event()
+        self._reload = asyncio.Event()
+        late = {**LATE_S, "judge": 20.0 + configuration.judge.deadline.total_seconds()}
+        self._pulse = Pulse(late, asyncio.get_running_loop().time)
+        self._judge = JudgeLink(self._judge_changed, self._measured)
+        self._store_problem = ""
+
+    async def run(self) -> None:
+        """Open, run until told to stop, close."""
+        loop = asyncio.get_running_loop()
+        for number, event in ((signal.SIGTERM, self._stop), (signal.SIGINT, self._stop), (signal.SIGHUP, self._reload)):
+            loop.add_signal_handler(number, event.set)
+        async with AsyncExitStack() as stack:
+            await self._open(stack)
+            async with asyncio.TaskGroup() as core:
+                tasks = [core.create_task(work, name=name) for name, work in self._loops().items()]
+                self._systemd.tell(READY="1", STATUS="watching")
+                log.info("omniwatch %s watches %s with %d sensors", __version__, self._configuration.box, len(self._configuration.sensors))
+                await self._stop.wait()
+                log.info("stopping")
+                self._systemd.tell(STOPPING="1")
+                await self._fleet.close()
+                await self._outbox.drained(DRAIN_S)
+                for task in tasks:
+                    task.cancel()
+
+    async def _open(self, stack: AsyncExitStack) -> None:
+        configuration, now = self._configuration, self._clock.now
+        stack.callback(self._metrics.serve(configuration.metrics.host, configuration.metrics.port))
+        self._store = await self._open_store(configuration.state)
+        stack.push_async_callback(self._close_store)
+        self._channel = mqtt_channel(configuration, now, self._linked)
+        self._outbox = Outbox(self._store, {MQTT: self._channel} if self._channel else {}, now)
+        self._presence = Presence(self._channel, now) if self._channel else None
+        self._pipeline = new_pipeline(configuration, clock=self._clock, judge=None, store=self._store, teller=self._outbox)
+        self._pipeline.channels = (MQTT,) if self._channel else ()
+        uses = Uses(window=self._pipeline.window, slots=self._judge.slots, void=self._pipeline.drop, detach=self._judge.detach)
+        self._fleet = Fleet(uses, self._clock, self._metrics)
+        self._pipeline.release = self._fleet.release
+        looks = Looks(queue=self._pipeline.queue.statistics, store_failing=self._store_failing, broker_connected=self._broker_connected)
+        self._health = Health(looks, self._fleet, configuration.state, self._clock)
+        self._pipeline.observers.extend((self._count, self._health.saw))
+        self._pipeline.remember(await self._store.tracks())
+        await self._apply(configuration)
+        self._metrics.reloaded(now().utc)
+
+    def _loops(self) -> dict[str, Coroutine[None, None, None]]:
+        """The loops of the box, by name."""
+        loops: dict[str, Coroutine[None, None, None]] = {
+            "second": self._seconds(),
+            "questions": self._pipeline.judge_forever(lambda: self._pulse.beat("judge")),
+            "judge": keep("judge", self._judge.run_once, Backoff(first_s=1.0, most_s=60.0), self._judge_lost),
+            "store": self._store.run(self._clock.now, lambda: self._pulse.beat("store")),
+            "disk": self._health.watch_disk(),
+            "watchdog": ping(self._systemd, self._pulse, self._status),
+            "reload": self._reloads(),
+        }
+        if self._channel:
+            loops["outbox"] = self._outbox.run(self._told, lambda: self._pulse.beat("outbox"))
+            loops["mqtt"] = keep("mqtt", self._channel.run, Backoff(), lambda _problem: None)
+        return loops
+
+    async def _open_store(self, state: Path) -> Store:
+        """The store; where the disk will not have one, a store that forgets: the box tells all the same, and says so."""
+        now = self._clock.now()
+        try:
+            await asyncio.to_thread(state.mkdir, parents=True, exist_ok=True)
+            store = await Store.open(state / "omniwatch.db", now)
+        except (OSError, StoreFailed) as error:
+            self._store_problem = str(error)
+            log.error("no store in %s (%s): alarms are told, but not remembered over a restart", state, error)  # noqa: TRY400 - no trace
+            return await Store.open(MEMORY, now)
+        if store.opened.moved_aside:
+            log.error("the database could not be used and is kept at %s; a new one was started", store.opened.moved_aside)
+        if store.opened.gap_from:
+            gap = now.since(store.opened.gap_from)
+            log.warning(
+                "restarted: nobody watched for %.0f s, since %s", gap.total_seconds(), store.opened.gap_from.utc.isoformat(timespec="seconds")
+            )
+        return store
+
+    async def _close_store(self) -> None:
+        await self._store.close(self._clock.now())
+
+    async def _apply(self, configuration: Configuration) -> None:
+        """Make the box what `configuration` says, leaving alone what stays the same."""
+        self._configuration, self._watch = configuration, watch(configuration)
+        self._health.flood_rule(FloodRule(count=configuration.flood.count, span=configuration.flood.span))
+        settings = judge_settings(configuration.judge)
+        self._pipeline.judge = self._judge if settings else None
+        self._pipeline.waits_for_judge = not configuration.judge.fallback
+        self._judge.policies(self._watch.asked())
+        self._judge.configure(settings, judge_budget(configuration.judge))
+        await self._pipeline.configure(self._watch)
+        await self._fleet.apply(configuration.sensors)
+
+    async def _reloads(self) -> None:
+        """SIGHUP: take a good configuration; of a bad one say what is wrong, keep the old one and raise the alarm."""
+        while True:
+            await self._reload.wait()
+            self._reload.clear()
+            self._systemd.tell(RELOADING="1")
+            try:
+                configuration = await asyncio.to_thread(load, self._path)
+            except ConfigError as error:
+                for problem in error.problems:
+                    log.error("%s", str(problem).splitlines()[0])  # noqa: TRY400 - the owner's fault, in a line
+                log.error("the configuration was not reloaded: %d problems; the old one stays", len(error.problems))  # noqa: TRY400
+                self._health.reload_failed = True
+                self._metrics.reloaded(None)
+            else:
+                self._warn_of_restart(configuration)
+                await self._apply(configuration)
+                self._health.reload_failed = False
+                self._metrics.reloaded(self._clock.now().utc)
+                log.info("configuration reloaded")
+            self._systemd.tell(READY="1")
+
+    def _warn_of_restart(self, new: Configuration) -> None:
+        old = self._configuration
+        fixed = {
+            "notify.mqtt": old.mqtt != new.mqtt,
+            "metrics": old.metrics != new.metrics,
+            "state": old.state != new.state,
+            "site and box": (old.site, old.box) != (new.site, new.box),
+        }
+        for name in (name for name, changed in fixed.items() if changed):
+            log.warning("the change of %s takes effect at the next start", name)
+
+    async def _seconds(self) -> None:
+        """Once a second: built-in policies, the tracks' time, figures, and what the broker keeps of us."""
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        while True:
+            due = max(due + 1.0, loop.time() - 1.0)
+            await asyncio.sleep(due - loop.time())
+            self._metrics.loop_lag.observe(max(0.0, loop.time() - due))
+            await self._health.second(self._pipeline, self._watch, self._clock.now())
+            self._gauge()
+            if self._presence and self._channel and self._channel.connected:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(5.0):
+                        await self._presence.refresh(self._pipeline.tracks(), self._fleet.status(), self._heartbeat())
+            self._pulse.beat("second")
+            if not self._channel:
+                self._pulse.beat("outbox")
+
+    # What the parts tell each other.
+
+    def _linked(self, connected: bool) -> None:  # noqa: FBT001 - the channel's word
+        self._metrics.mqtt_connected.set(connected)
+        if connected:
+            self._outbox.hurry(MQTT)
+
+    def _judge_changed(self, news: JudgeNews) -> None:
+        self._health.judge(news)
+        self._metrics.judge_ready.set(news.condition is JudgeCondition.READY)
+        self._metrics.judge_weights.set(news.weight_bytes)
+        if news.condition is JudgeCondition.READY:
+            log.info("the judge is ready: %s on %s, %.2f GB of weights", news.model, news.device, news.weight_bytes / 1e9)
+        elif news.condition is JudgeCondition.DOWN:
+            log.warning("the judge is down: %s; cues stand in", news.detail)
+
+    def _judge_lost(self, _problem: str) -> None:
+        self._metrics.judge_restarts.inc()
+
+    def _measured(self, work: Work) -> None:
+        self._metrics.judge_seconds.observe(work.took_s)
+        self._metrics.judge_batch.observe(work.questions)
+        self._metrics.judge_tokens.inc(work.media_tokens)
+
+    def _count(self, what: Judgement | Decision) -> None:
+        """Metrics of everything that was decided; the log of what changed."""
+        if isinstance(what, Judgement):
+            self._metrics.judgement(what)
+            if what.log_odds is not None:
+                self._metrics.stage("judged", what.end, self._clock.now())
+            return
+        if what.change and what.alert:
+            track, alert = what.track, what.alert
+            self._metrics.track(track.policy, track.view, track.state)
+            self._metrics.change(what.change, alert)
+            log.warning(
+                "%s %s: %s on %s (%s): %s", alert.severity.value, what.change.value, alert.policy, alert.view, what.reason.value, alert.summary
+            )
+
+    def _told(self, notification: Notification, delivery: Delivery) -> None:
+        self._metrics.delivery(delivery)
+        self._health.delivered(delivery)
+        end = notification.alert.window_end
+        if delivery.outcome in TOLD and notification.change in (Change.OPENED, Change.REOPENED) and end:
+            self._metrics.stage("delivered", end, delivery.at)
+
+    def _store_failing(self) -> str:
+        return self._store_problem or self._store.statistics().failing
+
+    def _broker_connected(self) -> bool | None:
+        return self._channel.connected if self._channel else None
+
+    def _gauge(self) -> None:
+        """Figures that are read rather than counted."""
+        metrics = self._metrics
+        metrics.queue_depth.set(self._pipeline.queue.statistics().waiting)
+        metrics.store_up.set(not self._store_failing())
+        metrics.disk_free.set(self._health.disk_free)
+        metrics.standing.set(sum(track.is_open for track in self._pipeline.tracks()))
+        for channel in self._outbox.statistics().values():
+            metrics.outbox_depth.set(channel.depth)
+            metrics.outbox_oldest.set(channel.oldest_age_s)
+            metrics.outbox_parked.set(sum(channel.parked.values()))
+            metrics.outbox_undurable.set(channel.undurable)
+
+    def _heartbeat(self) -> dict[str, float]:
+        status = self._fleet.status().values()
+        return {
+            "sensors": len(status),
+            "sensors_online": sum(sensor.is_online for sensor in status),
+            "judge_ready": int(self._judge.ready),
+            "alarms": sum(track.is_open for track in self._pipeline.tracks()),
+        }
+
+    def _status(self) -> str:
+        beat = self._heartbeat()
+        return f"{beat['sensors_online']}/{beat['sensors']} sensors, judge {self._judge.news.condition.value}, {beat['alarms']} alarms"

@@ -1,0 +1,115 @@
+"""The command `omniwatch`: reads what was typed, calls the room that does it, and turns its outcome into an exit status.
+
+Rooms are imported when their command runs, so that `check` starts at once and never loads a model's libraries.
+"""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Watches and listens, asks a local model your questions, and raises alarms.",
+)
+
+ConfigPath = Annotated[Path, typer.Argument(help="The configuration file.", metavar="CONFIG")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more in the log.")]
+
+
+@app.command()
+def run(config: ConfigPath, *, verbose: Verbose = False) -> None:
+    """Run the appliance in the foreground. SIGTERM stops it, SIGHUP reads the configuration again."""
+    from appliance import journal
+    from appliance.run import run as run_appliance
+
+    journal.set_up(verbose=verbose)
+    raise typer.Exit(run_appliance(config))
+
+
+@app.command()
+def check(config: ConfigPath) -> None:
+    """Check a configuration: every error at once, then what each policy can do and what it costs."""
+    from rich.console import Console
+
+    from appliance.check import run_check
+
+    raise typer.Exit(run_check(config, Console()))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of a configuration, for editors."""
+    import json
+
+    from appliance.schema import json_schema
+
+    typer.echo(json.dumps(json_schema(), indent=2))
+
+
+@app.command()
+def judge(
+    recordings: Annotated[list[Path], typer.Argument(help="Recordings to judge.", metavar="RECORDING...", exists=True, dir_okay=False)],
+    config: Annotated[Path, typer.Option("--config", help="The configuration whose policies are tried.")],
+    *,
+    sensor: Annotated[str | None, typer.Option("--sensor", help="The sensor that the recording stands for; needed if there are several.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON lines instead of a timeline.")] = False,
+    start: Annotated[
+        datetime | None, typer.Option("--start", help="The recording's first instant in the site's time, for schedules; default: now.")
+    ] = None,
+    verbose: Verbose = False,
+) -> None:
+    """Say what would have been alarmed in recordings, without loss and as fast as the judge allows."""
+    from appliance import journal
+    from appliance.replay import judge_recordings
+
+    journal.set_up(verbose=verbose)
+    raise typer.Exit(judge_recordings(recordings, config, sensor=sensor, as_json=as_json, start=start))
+
+
+@app.command()
+def doctor(
+    config: Annotated[Path | None, typer.Argument(help="A configuration whose model, disk and broker are tried as well.", metavar="CONFIG")] = None,
+) -> None:
+    """Look at this machine: versions, devices, model, disk and broker; each line ok, warning or failure, and what to do."""
+    from rich.console import Console
+
+    from appliance.doctor import run_doctor
+
+    raise typer.Exit(run_doctor(config, Console()))
+
+
+@app.command()
+def demo(
+    source: Annotated[
+        str | None, typer.Argument(help="A file, rtsp://…, v4l2:/dev/video0 or mic:default instead of the rendered hall.", metavar="SOURCE")
+    ] = None,
+    *,
+    seconds: Annotated[float | None, typer.Option("--seconds", help="How long to watch SOURCE; default: a minute.")] = None,
+    keep: Annotated[Path | None, typer.Option("--keep", help="A folder for the scene, the configuration, the log and the database.")] = None,
+) -> None:
+    """Show the product at work on a rendered factory hall, with a broker and a model of its own."""
+    from appliance.demo.show import show
+
+    raise typer.Exit(show(source, seconds=seconds, keep=keep))
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    from appliance import __version__
+
+    typer.echo(f"omniwatch {__version__}")
+
+
+def main() -> None:
+    """Entry point of the command."""
+    app()
+
+
+def local(moment: datetime | None) -> datetime:
+    """A typed time as an aware one; now where nothing was typed."""
+    return datetime.now(UTC) if moment is None else moment

@@ -1,0 +1,145 @@
+"""`omniwatch demo`: the product at work, watched from outside.
+
+It renders a hall, plays it as a camera, starts a broker and the appliance itself as `omniwatch run` would be started, prints
+alarms as a subscriber gets them, and scores them against the truth.
+
+It looks at the appliance only as its owner could: over MQTT and at /metrics.
+"""
+
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from appliance.demo.broker import Broker, broker, free_port
+from appliance.demo.film import write
+from appliance.demo.scene import DEMO, DEMO_STAGE, FPS, render, sound
+from appliance.demo.score import Score, score
+from appliance.demo.settings import hall_config, source_config
+from appliance.demo.subscriber import Heard, Subscriber
+from appliance.demo.summary import scrape, summary
+from appliance.demo.timeline import Act, Timeline, truth
+
+SEED = 7
+CALM_S = 12.0
+"""Quiet before the first act, while the model loads and the background is learnt."""
+AFTER_S = 8.0
+"""How long to go on after the last frame, so that the last windows are judged and told."""
+READY_S = 180.0
+STOP_S = 12.0
+
+
+def show(source: str | None, *, seconds: float | None, keep: Path | None) -> int:
+    """The command. 0 where everything went as it should: with the rendered hall, every alarm and no other."""
+    console = Console(soft_wrap=True, highlight=False)
+    with ExitStack() as stack:
+        folder = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="omniwatch-demo-")))
+        folder.mkdir(parents=True, exist_ok=True)
+        running = stack.enter_context(broker(folder))
+        console.print(f"broker: {running.name} on 127.0.0.1:{running.port}, MQTT {running.protocol}")
+        if running.protocol != "5":
+            console.print("  (it cannot say that it refused a message; install mosquitto for a broker that can)")
+        play = _Play(folder=folder, broker=running, metrics_port=free_port(), console=console)
+        return play.source(source, seconds or 60.0) if source else play.hall()
+
+
+@contextmanager
+def _camera(film: Path, folder: Path) -> Iterator[str]:
+    """The film as a camera: over RTSP where the server's bindings are installed, else as a file paced in real time."""
+    python = Path("/usr/bin/python3")
+    port = free_port()
+    with (folder / "camera.log").open("w") as log:
+        script = Path(__file__).with_name("rtsp_server.py")
+        process = subprocess.Popen([python, script, film, str(port), "/hall"], stdout=subprocess.PIPE, stderr=log, stdin=subprocess.DEVNULL)  # noqa: S603
+        try:
+            first = process.stdout.readline() if process.stdout else b""
+            yield f"rtsp://127.0.0.1:{port}/hall" if first.startswith(b"serving") else f"file:{film.resolve()}"
+        finally:
+            process.kill()
+            process.wait()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Play:
+    """One showing."""
+
+    folder: Path
+    broker: Broker
+    metrics_port: int
+    console: Console
+
+    def hall(self) -> int:
+        """The rendered hall, scored."""
+        timeline = _later(DEMO, CALM_S)
+        self.console.print(
+            f"scene: {timeline.length_s:.0f} s of a factory hall, rendered now; a small model of the Qwen3-Omni architecture judges it."
+        )
+        self.console.print("  [dim]That model was trained on rendered halls like this one and knows nothing else of the world.[/dim]")
+        began = time.monotonic()
+        film = self.folder / "hall.mp4"
+        write(film, render(timeline, SEED), sound(timeline, SEED), FPS)
+        self.console.print(f"  rendered in {time.monotonic() - began:.0f} s: {film}")
+        with _camera(film, self.folder) as url:
+            self.console.print(f"camera: {url}\n")
+            config = hall_config(self.folder, url, self.broker, self.metrics_port)
+            heard, figures, code = self._watch(config, "hall", timeline.length_s + AFTER_S)
+        result = score(heard, truth(timeline, DEMO_STAGE.cell))
+        summary(self.console, figures, result)
+        return self._verdict(code, result)
+
+    def source(self, source: str, seconds: float) -> int:
+        """Whatever the owner has at hand, judged by cues."""
+        self.console.print(f"source: {escape(source)}, for {seconds:.0f} s. No model that knows it ships with the project, so cues alone judge:")
+        self.console.print("  [dim]motion, change and sound levels, not meaning. Give judge.model a real model for that (README).[/dim]\n")
+        _, figures, code = self._watch(source_config(self.folder, source, self.broker, self.metrics_port), "source", seconds)
+        summary(self.console, figures, None)
+        return self._verdict(code, None)
+
+    def _watch(self, config: Path, sensor: str, seconds: float) -> tuple[tuple[Heard, ...], dict[str, float], int]:
+        """Run the appliance for `seconds` from the sensor's first picture; what was heard, the last figures, and its exit status."""
+        with Subscriber(self.broker, sensor, self.console) as subscriber, (self.folder / "omniwatch.log").open("w") as log:
+            command = [sys.executable, "-m", "appliance.cli", "run", str(config)]
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=log)  # noqa: S603
+            try:
+                self._wait(process, subscriber.online, READY_S, "the sensor did not come online")
+                self._pass(process, seconds)
+                figures = scrape(self.metrics_port)
+                process.terminate()
+                code = process.wait(timeout=STOP_S)
+            finally:
+                process.kill()
+                process.wait()
+            return subscriber.heard(), figures, code
+
+    def _wait(self, process: subprocess.Popen[bytes], event: threading.Event, longest_s: float, problem: str) -> None:
+        until = time.monotonic() + longest_s
+        while not event.wait(0.2):
+            if process.poll() is not None or time.monotonic() > until:
+                last = (self.folder / "omniwatch.log").read_text().splitlines()[-5:]
+                raise SystemExit(f"{problem}:\n" + "\n".join(last))
+
+    def _pass(self, process: subprocess.Popen[bytes], seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            if process.poll() is not None:
+                raise SystemExit(f"the appliance ended with {process.returncode}; see {self.folder / 'omniwatch.log'}")
+            time.sleep(min(left, 0.5))
+
+    def _verdict(self, code: int, result: Score | None) -> int:
+        if code:
+            self.console.print(f"[red]the appliance stopped with {code}[/red]")
+        return int(bool(code) or (result is not None and not result.is_perfect))
+
+
+def _later(timeline: Timeline, by_s: float) -> Timeline:
+    """The same timeline after `by_s` seconds of quiet."""
+    acts: tuple[Act, ...] = tuple(replace(act, start_s=act.start_s + by_s, end_s=act.end_s + by_s) for act in timeline.acts)
+    return Timeline(length_s=timeline.length_s + by_s, acts=acts)

@@ -1,0 +1,225 @@
+"""`omniwatch doctor`: looks at this machine and says, line by line, what is well, what is doubtful and what is broken, and what to do.
+
+It changes nothing. Native libraries are looked at in a child of their own, so that a broken one is a finding and not an end.
+"""
+
+import json
+import os
+import shutil
+import socket
+import sqlite3
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from appliance import __version__
+from appliance.config import ConfigError, Configuration, load
+
+PROBE_S = 60.0
+
+
+class Health(StrEnum):
+    """How a finding reads."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILURE = "failure"
+
+
+COLOURS = {Health.OK: "green", Health.WARNING: "yellow", Health.FAILURE: "red"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One line: what was looked at, how it is, and what to do about it."""
+
+    what: str
+    health: Health
+    says: str
+    do: str = ""
+
+
+def run_doctor(path: Path | None, console: Console) -> int:
+    """Print every finding as it is made; 1 where one is a failure."""
+    worst = Health.OK
+    for finding in examine(path):
+        colour = COLOURS[finding.health]
+        line = f"[{colour}]{finding.health.value:7}[/{colour}] {escape(finding.what):14} {escape(finding.says)}"
+        console.print(line + (f"\n{'':23}[dim]-> {escape(finding.do)}[/dim]" if finding.do else ""), soft_wrap=True, highlight=False)
+        if finding.health is Health.FAILURE or worst is Health.OK:
+            worst = finding.health
+    return int(worst is Health.FAILURE)
+
+
+def examine(path: Path | None) -> Iterator[Finding]:
+    """All findings, in the order in which they are looked at."""
+    yield Finding(what="omniwatch", health=Health.OK, says=f"{__version__}, Python {sys.version.split()[0]}")
+    yield _sqlite()
+    yield from _libraries()
+    yield from _cameras()
+    yield from _microphones()
+    if path is None:
+        yield from _disk(Path("/var/lib/omniwatch"))
+        yield Finding(what="config", health=Health.WARNING, says="none given, so model and broker are not tried", do="omniwatch doctor CONFIG")
+        return
+    try:
+        configuration = load(path)
+    except ConfigError as error:
+        yield Finding(what="config", health=Health.FAILURE, says=f"{len(error.problems)} problems in {path}", do=f"omniwatch check {path}")
+        return
+    yield Finding(what="config", health=Health.OK, says=str(path))
+    yield from _disk(configuration.state)
+    yield _model(configuration)
+    yield _broker(configuration)
+
+
+def _sqlite() -> Finding:
+    version = sqlite3.sqlite_version
+    fixed = sqlite3.sqlite_version_info >= (3, 51, 3) or version.startswith(("3.50.7", "3.44.6"))
+    note = "" if fixed else "; its WAL-reset fault needs two writers at once, and this box has one writer"
+    return Finding(what="sqlite", health=Health.OK, says=f"{version}{note}")
+
+
+LIBRARIES = """
+import json, importlib.metadata as m
+found = {}
+def look(name, probe):
+    try: found[name] = probe()
+    except BaseException as error: found[name] = {"error": f"{type(error).__name__}: {error}"[:300]}
+def av():
+    import av
+    return {"version": av.__version__, "ffmpeg": {k: ".".join(map(str, v)) for k, v in av.library_versions.items()}}
+def cv2():
+    import cv2
+    return {"version": cv2.__version__}
+def torch():
+    import torch
+    of = torch.cuda.get_device_properties
+    gpus = [{"name": of(i).name, "bytes": of(i).total_memory} for i in range(torch.cuda.device_count())]
+    return {"version": torch.__version__, "gpus": gpus}
+def of(package): return lambda: {"version": m.version(package)}
+look("av", av); look("opencv", cv2); look("torch", torch)
+for package in ("transformers", "bitsandbytes", "accelerate", "paho-mqtt", "pyaudio"): look(package, of(package))
+print(json.dumps(found))
+"""
+
+MICROPHONES = """
+import json, os
+os.environ.setdefault("ALSA_CONFIG_PATH", "/usr/share/alsa/alsa.conf")
+quiet = os.open(os.devnull, os.O_WRONLY); os.dup2(quiet, 2)
+import pyaudio
+audio = pyaudio.PyAudio()
+devices = [audio.get_device_info_by_index(i) for i in range(audio.get_device_count())]
+print(json.dumps([d["name"] for d in devices if d["maxInputChannels"] > 0]))
+"""
+
+
+def _probe(program: str) -> object:
+    """What a child that imports native libraries prints as JSON, or the reason why it did not, as a string."""
+    try:
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=PROBE_S, check=False)  # noqa: S603
+    except subprocess.TimeoutExpired:
+        return f"did not answer within {PROBE_S:g} s"
+    if done.returncode:
+        return (done.stderr.strip().splitlines() or [f"ended with {done.returncode}"])[-1][:300]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _libraries() -> Iterator[Finding]:
+    found = _probe(LIBRARIES)
+    if not isinstance(found, dict):
+        yield Finding(what="libraries", health=Health.FAILURE, says=str(found), do="run scripts/setup again")
+        return
+    for name, facts in found.items():
+        if "error" in facts:
+            yield Finding(what=name, health=Health.FAILURE, says=facts["error"], do="run scripts/setup again")
+        elif name == "av":
+            parts = ", ".join(f"{part} {number}" for part, number in facts["ffmpeg"].items() if part in {"libavcodec", "libavformat"})
+            yield Finding(what=name, health=Health.OK, says=f"{facts['version']} with FFmpeg's {parts} inside")
+        elif name == "torch":
+            yield Finding(what=name, health=Health.OK, says=f"{facts['version']}; {_accelerators(facts['gpus'])}")
+        else:
+            yield Finding(what=name, health=Health.OK, says=facts["version"])
+
+
+def _accelerators(gpus: list[dict[str, int | str]]) -> str:
+    return ", ".join(f"{gpu['name']} {int(gpu['bytes']) / 1e9:.0f} GB" for gpu in gpus) if gpus else f"no GPU, {os.cpu_count()} processors"
+
+
+def _cameras() -> Iterator[Finding]:
+    devices = sorted(Path("/dev").glob("video*"))
+    for device in devices:
+        if os.access(device, os.R_OK | os.W_OK):
+            yield Finding(what="camera", health=Health.OK, says=f"v4l2:{device}")
+        else:
+            yield Finding(what="camera", health=Health.WARNING, says=f"{device} may not be opened", do="add the user to the group video")
+    if not devices:
+        yield Finding(what="camera", health=Health.OK, says="no local camera; network cameras need none")
+
+
+def _microphones() -> Iterator[Finding]:
+    found = _probe(MICROPHONES)
+    if not isinstance(found, list):
+        yield Finding(what="microphone", health=Health.WARNING, says=str(found), do="apt-get install portaudio19-dev, then scripts/setup")
+    elif found:
+        for name in found:
+            yield Finding(what="microphone", health=Health.OK, says=f"mic:{name}")
+    else:
+        yield Finding(what="microphone", health=Health.OK, says="no local microphone; a camera's own sound needs none")
+
+
+def _disk(state: Path) -> Iterator[Finding]:
+    folder = next(each for each in (state, *state.parents) if each.exists())
+    usage = shutil.disk_usage(folder)
+    free = usage.free / usage.total
+    health = Health.OK if free > 0.1 else Health.WARNING if free > 0.02 else Health.FAILURE
+    do = "" if health is Health.OK else "make room: alarms go out without a full disk's help, but are not kept"
+    yield Finding(what="disk", health=health, says=f"{usage.free / 1e9:.1f} GB free ({free:.0%}) for {state}", do=do)
+    if not os.access(folder, os.W_OK):
+        yield Finding(
+            what="state",
+            health=Health.FAILURE,
+            says=f"{folder} may not be written",
+            do=f"mkdir -p {state} and give it to the user that runs omniwatch",
+        )
+
+
+def _model(configuration: Configuration) -> Finding:
+    from analyzers.omni.plan import ModelError, plan
+
+    judge = configuration.judge
+    if judge.model is None:
+        return Finding(what="model", health=Health.OK, says="none: cues alone judge")
+    try:
+        planned = plan(judge.model, judge.quantization)
+    except ModelError as error:
+        return Finding(what="model", health=Health.FAILURE, says=str(error), do="until then cues stand in, and the alarm judge-down says so")
+    return Finding(what="model", health=Health.OK, says=str(planned))
+
+
+def _broker(configuration: Configuration) -> Finding:
+    mqtt = configuration.mqtt
+    if mqtt is None:
+        return Finding(what="broker", health=Health.WARNING, says="no notify.mqtt, so nobody is told", do="add notify: mqtt: host: …")
+    where = f"{mqtt.host}:{mqtt.port}"
+    try:
+        with socket.create_connection((mqtt.host, mqtt.port), timeout=5) as plain:
+            if not mqtt.tls:
+                return Finding(what="broker", health=Health.OK, says=f"{where} listens")
+            context = ssl.create_default_context(cafile=str(mqtt.ca) if mqtt.ca else None)
+            with context.wrap_socket(plain, server_hostname=mqtt.host) as secured:
+                return Finding(what="broker", health=Health.OK, says=f"{where} listens, {secured.version()}")
+    except OSError as error:
+        return Finding(
+            what="broker",
+            health=Health.FAILURE,
+            says=f"{where}: {error}",
+            do="alarms wait in the outbox until it answers; check host, port and firewall",
+        )

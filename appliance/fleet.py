@@ -1,0 +1,144 @@
+"""The sensors that run at present: one supervised process each, started and stopped as the configuration says.
+
+It hands windows on and keeps what each sensor last said of itself. It judges nothing.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+
+from appliance.clock import Clock
+from appliance.config import SensorConfig
+from appliance.metrics import Metrics
+from appliance.sensor_link import SensorLink
+from appliance.supervisor import Backoff, keep
+from sensors.moment import Moment
+from sensors.news import SensorCondition, SensorFigures, SensorNews
+from sensors.slots import SlotLayout
+from sensors.window import SensorId, Window, WindowId
+
+log = logging.getLogger("omniwatch.sensor")
+
+BACKOFF = Backoff()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SensorStatus:
+    """What a sensor last said of itself, and since when its condition is what it is."""
+
+    news: SensorNews
+    since: Moment
+    figures: SensorFigures | None = None
+    restarts: int = 0
+
+    @property
+    def is_online(self) -> bool:
+        """Whether it delivers."""
+        return self.news.condition is SensorCondition.ONLINE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uses:
+    """Where a fleet's windows and slots go."""
+
+    window: Callable[[Window], Awaitable[None]]
+    slots: Callable[[SlotLayout, int], None]
+    """A process starts with this memory."""
+    void: Callable[[SensorId], Awaitable[None]]
+    """The slots of earlier windows of this sensor are gone."""
+    detach: Callable[[SensorId], None]
+    """The sensor is gone from the configuration."""
+
+
+class Fleet:
+    """All sensors of the box. It is what sensor links report to."""
+
+    def __init__(self, uses: Uses, clock: Clock, metrics: Metrics) -> None:
+        """Nothing runs until `apply`."""
+        self._uses = uses
+        self._clock = clock
+        self._metrics = metrics
+        self._links: dict[SensorId, tuple[SensorConfig, SensorLink, asyncio.Task[None]]] = {}
+        self._status: dict[SensorId, SensorStatus] = {}
+
+    async def apply(self, wanted: tuple[SensorConfig, ...]) -> None:
+        """Run exactly these. A sensor whose settings are as they were goes on undisturbed."""
+        by_name = {config.settings.sensor: config for config in wanted}
+        for name, (config, _, _) in list(self._links.items()):
+            if by_name.get(name) != config:
+                await self._stop(name)
+        for name, config in by_name.items():
+            if name not in self._links:
+                self._start(name, config)
+
+    def _start(self, name: SensorId, config: SensorConfig) -> None:
+        link = SensorLink(config.settings, config.credentials, self)
+        self._status[name] = SensorStatus(news=SensorNews(sensor=name, condition=SensorCondition.OPENING), since=self._clock.now())
+        task = asyncio.create_task(keep(f"sensor {name}", link.run_once, BACKOFF, partial(self._lost, name)), name=f"sensor {name}")
+        self._links[name] = (config, link, task)
+
+    async def _stop(self, name: SensorId) -> None:
+        _, _, task = self._links.pop(name)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        self._status.pop(name, None)
+        self._metrics.sensor_gone(name)
+        await self._uses.void(name)
+        self._uses.detach(name)
+
+    async def close(self) -> None:
+        """Stop all of them, at once."""
+        tasks = [task for _, _, task in self._links.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._links.clear()
+
+    def status(self) -> Mapping[SensorId, SensorStatus]:
+        """Every sensor as it stands."""
+        return dict(self._status)
+
+    def release(self, sensor: SensorId, window: WindowId) -> None:
+        """A window's slots are free, if the process that they belong to is still there."""
+        if known := self._links.get(sensor):
+            known[1].release(window)
+
+    async def window(self, window: Window) -> None:
+        """Hand a window on."""
+        self._metrics.windows.labels(window.sensor).inc()
+        await self._uses.window(window)
+
+    def news(self, news: SensorNews) -> None:
+        """Note a change of condition; an outage is logged once, and its end once."""
+        before = self._status.get(news.sensor)
+        if before is None:
+            return
+        if news.condition is SensorCondition.ONLINE:
+            log.info("%s is online: %dx%d %s %s", news.sensor, news.width, news.height, news.codec or "no picture", news.sound_codec or "no sound")
+        elif news.condition is SensorCondition.LOST and before.news.condition is not SensorCondition.LOST:
+            log.warning("%s is lost (%s): %s", news.sensor, news.reason, news.detail)
+        since = before.since if before.news.condition is news.condition else self._clock.now()
+        self._status[news.sensor] = replace(before, news=news, since=since)
+        self._metrics.news(news)
+
+    def figures(self, figures: SensorFigures) -> None:
+        """Note a second's figures."""
+        if before := self._status.get(figures.sensor):
+            self._status[figures.sensor] = replace(before, figures=figures)
+            self._metrics.figures(figures, self._clock.now())
+
+    async def slots(self, layout: SlotLayout, descriptor: int) -> None:
+        """A process starts: what waited of the one before is void."""
+        await self._uses.void(layout.sensor)
+        self._uses.slots(layout, descriptor)
+
+    def _lost(self, name: SensorId, problem: str) -> None:
+        """The process ended. It is a lost sensor until the next one delivers."""
+        self.news(SensorNews(sensor=name, condition=SensorCondition.LOST, reason="broken", detail=problem[:300]))
+        if before := self._status.get(name):
+            self._status[name] = replace(before, restarts=before.restarts + 1)
+            self._metrics.sensor_restarts.labels(name).inc()

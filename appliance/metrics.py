@@ -1,0 +1,172 @@
+"""What Prometheus reads. Every name of the box is in this file; every label is a name from the configuration or of a closed set.
+
+It counts what it is told and knows nobody who tells it.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+
+from alerts.alert import Alert, AlertState, Change
+from alerts.notification import Delivery
+from analyzers.judgement import Judgement
+from appliance import __version__
+from sensors.moment import NANOSECONDS, Moment
+from sensors.news import SensorCondition, SensorFigures, SensorNews
+
+SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+LOG_ODDS = (-8.0, -6.0, -4.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0)
+BATCH = (1, 2, 4, 8, 16, 32, 64)
+
+
+class Metrics:
+    """The box's figures, in a registry of their own."""
+
+    def __init__(self) -> None:
+        """All series, with what each means."""
+        self.registry = registry = CollectorRegistry()
+        build = Gauge("omniwatch_build_info", "Always 1; the version is the label.", ["version"], registry=registry)
+        build.labels(__version__).set(1)
+        self._sensors(registry)
+        self._judging(registry)
+        self._alarms(registry)
+        self._box(registry)
+
+    def _sensors(self, registry: CollectorRegistry) -> None:
+        sensor = ["sensor"]
+        self.sensor_up = Gauge("omniwatch_sensor_up", "1 while the sensor delivers.", sensor, registry=registry)
+        self.sensor_last_frame = Gauge("omniwatch_sensor_last_frame_timestamp_seconds", "When its newest frame came.", sensor, registry=registry)
+        self.sensor_last_sound = Gauge("omniwatch_sensor_last_sound_timestamp_seconds", "When its newest sound came.", sensor, registry=registry)
+        self.sensor_level = Gauge("omniwatch_sensor_level_dbfs", "Level of its sound, full scale is 0.", sensor, registry=registry)
+        self.sensor_frames = Gauge("omniwatch_sensor_process_frames", "Frames decoded since its process started.", sensor, registry=registry)
+        self.sensor_dropped = Gauge(
+            "omniwatch_sensor_process_dropped_pairs", "Pairs dropped for want of a slot since its process started.", sensor, registry=registry
+        )
+        self.sensor_jumps = Gauge(
+            "omniwatch_sensor_process_jumps", "Jumps of the source's clock since its process started.", sensor, registry=registry
+        )
+        self.sensor_restarts = Counter("omniwatch_sensor_restarts", "Times its process was started again.", sensor, registry=registry)
+        self.sensor_losses = Counter("omniwatch_sensor_losses", "Times it was lost, by reason.", ["sensor", "reason"], registry=registry)
+        self.windows = Counter("omniwatch_windows", "Windows that ended.", sensor, registry=registry)
+
+    def _judging(self, registry: CollectorRegistry) -> None:
+        self.judgements = Counter(
+            "omniwatch_judgements", "Outcomes, one a policy and window.", ["policy", "verdict", "cause", "by"], registry=registry
+        )
+        self.scores = Histogram("omniwatch_score_log_odds", "Scores of yes against no.", ["policy"], buckets=LOG_ODDS, registry=registry)
+        self.stages = Histogram(
+            "omniwatch_window_age_seconds", "Time from a window's end to each stage.", ["stage"], buckets=SECONDS, registry=registry
+        )
+        self.judge_seconds = Histogram("omniwatch_judge_batch_seconds", "Time that a batch took.", buckets=SECONDS, registry=registry)
+        self.judge_batch = Histogram("omniwatch_judge_batch_questions", "Questions in a batch.", buckets=BATCH, registry=registry)
+        self.judge_tokens = Counter("omniwatch_judge_media_tokens", "Media tokens encoded.", registry=registry)
+        self.judge_ready = Gauge("omniwatch_judge_ready", "1 while the judge answers.", registry=registry)
+        self.judge_restarts = Counter("omniwatch_judge_restarts", "Times the judge's process was started again.", registry=registry)
+        self.judge_weights = Gauge("omniwatch_judge_weight_bytes", "Bytes of the loaded model's weights.", registry=registry)
+        self.queue_depth = Gauge("omniwatch_queue_depth", "Questions that wait for the judge.", registry=registry)
+
+    def _alarms(self, registry: CollectorRegistry) -> None:
+        where = ["policy", "view"]
+        self.alarm_state = Gauge("omniwatch_alarm_state", "1 for the state that each track is in.", [*where, "state"], registry=registry)
+        self.alarm_changes = Counter("omniwatch_alarm_changes", "Transitions of alarms.", ["policy", "severity", "change"], registry=registry)
+        self.acknowledge_seconds = Histogram(
+            "omniwatch_alarm_acknowledge_seconds",
+            "Time from opening to acknowledgement.",
+            buckets=(1, 10, 30, 60, 300, 900, 3600, 14400),
+            registry=registry,
+        )
+        self.standing = Gauge("omniwatch_alarms_standing", "Alarms that are not normal now.", registry=registry)
+
+    def _box(self, registry: CollectorRegistry) -> None:
+        self.deliveries = Counter("omniwatch_deliveries", "Attempts to tell, by outcome.", ["channel", "outcome"], registry=registry)
+        self.puback_failures = Counter(
+            "omniwatch_mqtt_puback_failures", "Publishes that the broker refused, by its reason.", ["reason"], registry=registry
+        )
+        self.mqtt_connected = Gauge("omniwatch_mqtt_connected", "1 while the broker is connected.", registry=registry)
+        self.outbox_depth = Gauge("omniwatch_outbox_depth", "Notifications that wait to be told.", registry=registry)
+        self.outbox_oldest = Gauge("omniwatch_outbox_oldest_seconds", "Age of the oldest of them.", registry=registry)
+        self.outbox_parked = Gauge("omniwatch_outbox_parked", "Notifications that the other end refused for good.", registry=registry)
+        self.outbox_undurable = Gauge("omniwatch_outbox_undurable", "Notifications that live in memory alone.", registry=registry)
+        self.store_up = Gauge("omniwatch_store_up", "1 while the store commits.", registry=registry)
+        self.disk_free = Gauge("omniwatch_disk_free_ratio", "Free share of the disk that holds the state.", registry=registry)
+        self.loop_lag = Histogram(
+            "omniwatch_loop_lag_seconds", "How late the supervisor's loop is.", buckets=(0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5), registry=registry
+        )
+        self.reload_ok = Gauge("omniwatch_config_last_reload_successful", "1 if the newest configuration was good.", registry=registry)
+        self.reload_at = Gauge("omniwatch_config_last_reload_success_timestamp_seconds", "When a configuration was last taken.", registry=registry)
+
+    def serve(self, host: str, port: int) -> Callable[[], None]:
+        """Serve /metrics, and return what stops it. OSError where the port is taken."""
+        server, thread = start_http_server(port, addr=host, registry=self.registry)
+
+        def stop() -> None:
+            server.shutdown()
+            thread.join(timeout=1)
+            server.server_close()
+
+        return stop
+
+    def judgement(self, judgement: Judgement) -> None:
+        """Count an outcome."""
+        self.judgements.labels(judgement.policy, judgement.verdict.value, judgement.cause.value if judgement.cause else "", judgement.by.value).inc()
+        if judgement.log_odds is not None:
+            self.scores.labels(judgement.policy).observe(judgement.log_odds)
+
+    def stage(self, stage: str, window_end: Moment, now: Moment) -> None:
+        """How old a window is at a stage: judged or delivered."""
+        self.stages.labels(stage).observe(max(0.0, now.since(window_end).total_seconds()))
+
+    def track(self, policy: str, view: str, state: AlertState) -> None:
+        """The state of a track, after a change."""
+        for each in AlertState:
+            self.alarm_state.labels(policy, view, each.value).set(each is state)
+
+    def change(self, change: Change, alert: Alert) -> None:
+        """Count a transition."""
+        self.alarm_changes.labels(alert.policy, alert.severity.value, change.value).inc()
+        if change is Change.ACKNOWLEDGED:
+            self.acknowledge_seconds.observe(max(0.0, alert.changed.since(alert.opened).total_seconds()))
+
+    def delivery(self, delivery: Delivery) -> None:
+        """Count an attempt."""
+        self.deliveries.labels(delivery.channel, delivery.outcome.value).inc()
+        if delivery.outcome.value == "refused":
+            self.puback_failures.labels(delivery.reason[:64]).inc()
+
+    def news(self, news: SensorNews) -> None:
+        """A sensor's condition."""
+        self.sensor_up.labels(news.sensor).set(news.condition is SensorCondition.ONLINE)
+        if news.condition is SensorCondition.LOST:
+            self.sensor_losses.labels(news.sensor, news.reason[:32]).inc()
+
+    def sensor_gone(self, sensor: str) -> None:
+        """A sensor has left the configuration: its series end."""
+        for series in (
+            self.sensor_up,
+            self.sensor_last_frame,
+            self.sensor_last_sound,
+            self.sensor_level,
+            self.sensor_frames,
+            self.sensor_dropped,
+            self.sensor_jumps,
+        ):
+            if (sensor,) in series._metrics:  # noqa: SLF001 - the library raises for a series that was never there, and has no question for it
+                series.remove(sensor)
+
+    def figures(self, figures: SensorFigures, now: Moment) -> None:
+        """A sensor's second."""
+        sensor = figures.sensor
+        self.sensor_frames.labels(sensor).set(figures.frames)
+        self.sensor_dropped.labels(sensor).set(figures.dropped_pairs)
+        self.sensor_jumps.labels(sensor).set(figures.jumps)
+        self.sensor_level.labels(sensor).set(figures.level_dbfs)
+        for gauge, boot_ns in ((self.sensor_last_frame, figures.last_frame_boot_ns), (self.sensor_last_sound, figures.last_sound_boot_ns)):
+            if boot_ns:
+                gauge.labels(sensor).set(now.utc.timestamp() - (now.boot_ns - boot_ns) / NANOSECONDS)
+
+    def reloaded(self, at: datetime | None) -> None:
+        """A configuration was taken at `at`, or (None) refused."""
+        self.reload_ok.set(at is not None)
+        if at:
+            self.reload_at.set(at.timestamp())

@@ -1,0 +1,282 @@
+"""The whole way of a window: gate, queue, judge, rules, store, outbox. Everything that decides is elsewhere and pure; this is the order.
+
+    window() ──► gate ──► queue ──► judge_once() ──► fold() ──► rules.decide ──► one transaction ──► outbox
+                  │ not asked                          ▲
+                  └────────────────────────────────────┘        tick() folds the passing of time and the supervisor's own facts
+
+It knows no process, no broker and no database, only the seams in front of them.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from alerts.builtin import CUES_ONLY, FEED
+from alerts.decision import Context, Decision
+from alerts.event import Event, Judged, Ticked, Withdrawn
+from alerts.notification import Notification, notification_id
+from alerts.rules import decide
+from alerts.track import Track
+from analyzers.gate import GateState, Refusal, ask, unanswered
+from analyzers.judge import Judge, Question
+from analyzers.judgement import JudgeKind, Judgement, Verdict
+from analyzers.policy import Policy, PolicyId
+from analyzers.queue import Dropped, Queue
+from appliance.clock import Clock
+from appliance.judge_link import AsyncJudge
+from appliance.store import StoreFailed
+from appliance.watch import Watch
+from sensors.moment import Moment
+from sensors.window import SensorId, ViewId, Window, WindowId
+
+log = logging.getLogger("omniwatch")
+
+BATCH = 8
+"""Questions a batch at most: views, each with all of its policies."""
+Key = tuple[PolicyId, ViewId]
+
+
+class Ledger(Protocol):
+    """What is written before anybody is told. The store."""
+
+    async def commit(self, decisions: Sequence[Decision], notifications: Sequence[Notification] = ()) -> None:
+        """All or nothing; StoreFailed if it is not known to be durable."""
+        ...
+
+    def judged(self, judgement: Judgement) -> None:
+        """Keep a judgement."""
+        ...
+
+    def noted(self, track: Track) -> None:
+        """Keep a track that changed without a transition."""
+        ...
+
+
+class Teller(Protocol):
+    """Where notifications go once they are written. The outbox."""
+
+    def wake(self) -> None:
+        """There is something new to tell."""
+        ...
+
+    def tell_undurable(self, notification: Notification) -> None:
+        """Tell it although it could not be written."""
+        ...
+
+
+Observer = Callable[[Judgement | Decision], None]
+"""Is shown everything that was decided, after it was: metrics, the timeline of a replay."""
+
+
+class Pipeline:
+    """The data path of one box."""
+
+    def __init__(self, *, clock: Clock, cues: Judge, judge: AsyncJudge | None, ledger: Ledger, teller: Teller | None, queue: Queue) -> None:
+        """`judge` None: cues answer everything. `teller` None: nobody is told (a replay)."""
+        self._clock = clock
+        self._cues = cues
+        self.judge = judge
+        self._ledger = ledger
+        self._teller = teller
+        self.queue = queue
+        self._watch: Watch | None = None
+        self._policies: Mapping[Key, Policy] = {}
+        self._tracks: dict[Key, Track] = {}
+        self._told: set[Key] = set()
+        self._gates: dict[Key, GateState] = {}
+        self._holds: Counter[WindowId] = Counter()
+        self._something = asyncio.Event()
+        self._folding = asyncio.Lock()
+        self.channels: tuple[str, ...] = ()
+        self.observers: list[Observer] = []
+        self.release: Callable[[SensorId, WindowId], None] = lambda _sensor, _window: None
+        self.grouped: frozenset[SensorId] = frozenset()
+        self.waits_for_judge = False
+        """True: no cues stand in while the judge is away; questions wait for it, and are shed when they are too old."""
+
+    async def configure(self, watch: Watch) -> None:
+        """Watch this from now on. Tracks live on by policy and view; an alarm whose policy is gone ends."""
+        self._watch = watch
+        before, self._policies = self._policies, watch.policies()
+        gone = [(before[key], key[1], Withdrawn(at=self._clock.now())) for key in self._tracks if key not in self._policies and key in before]
+        await self.fold(gone)
+        self._tracks = {key: track for key, track in self._tracks.items() if key in self._policies}
+        self._told &= self._tracks.keys()
+
+    def remember(self, tracks: Iterable[Track]) -> None:
+        """Take up tracks as they were stored."""
+        for track in tracks:
+            self._keep(track)
+
+    def tracks(self) -> tuple[Track, ...]:
+        """Where every policy stands."""
+        return tuple(self._tracks.values())
+
+    async def window(self, window: Window) -> None:
+        """Gate a window's policies, view by view: answer from cues, put into the queue, or say why it was not asked."""
+        answered: list[Judgement] = []
+        for part in window.views:
+            by_cues, by_judge = self._sorted(part.id)
+            question = Question(window=window, view=part.id, policies=by_cues)
+            answered.extend(self._cues.judge((self._gated(question, answered, free=True),)))
+            question = self._gated(replace(question, policies=by_judge), answered, free=False)
+            if question.policies:
+                self._holds[window.id] += 1
+                answered.extend(self._unasked(self.queue.put(question)))
+        self._let_go(window, 0)
+        await self.answers(answered)
+        self._something.set()
+
+    def _sorted(self, view: ViewId) -> tuple[tuple[Policy, ...], tuple[Policy, ...]]:
+        """The policies of a view: those that cues answer now, and those for the judge."""
+        watch = self._watch
+        policies = watch.by_view.get(view, ()) if watch else ()
+        if watch is None or self.judge is None or not (self.judge.ready or self.waits_for_judge):
+            return policies, ()
+        by_cues = tuple(policy for policy in policies if policy.id in CUES_ONLY)
+        return by_cues, tuple(policy for policy in policies if policy.id not in CUES_ONLY)
+
+    def _gated(self, question: Question, answered: list[Judgement], *, free: bool) -> Question:
+        """The question with only the policies that the gate lets through; what it refuses goes to `answered`. `free`: never too quiet to ask."""
+        passed: list[Policy] = []
+        window, view = question.window, question.window.view(question.view)
+        for policy in question.policies:
+            key = (policy.id, question.view)
+            normal = not free and not self._track(policy, question.view).asks_always
+            passage = ask(policy, view, window, self._gates.get(key, GateState()), normal=normal)
+            self._gates[key] = passage.state
+            if passage.refusal:
+                answered.append(unanswered(policy, window, question.view, passage.refusal))
+            else:
+                passed.append(policy)
+        return replace(question, policies=tuple(passed))
+
+    def _unasked(self, dropped: Iterable[Dropped]) -> list[Judgement]:
+        """The judgements of questions that left the queue unasked; their windows are let go, and their policies are asked next time."""
+        out: list[Judgement] = []
+        for drop in dropped:
+            question = drop.question
+            refusal = Refusal(verdict=Verdict.NOT_ASKED, cause=drop.cause)
+            for policy in question.policies:
+                key = (policy.id, question.view)
+                self._gates[key] = self._gates.get(key, GateState()).dropped()
+                out.append(unanswered(policy, question.window, question.view, refusal, by=JudgeKind.SUPERVISOR))
+            self._let_go(question.window, 1)
+        return out
+
+    def _let_go(self, window: Window, holds: int) -> None:
+        """Give up `holds` of a window's holds; its slots are released when none is left."""
+        self._holds[window.id] -= holds
+        if self._holds[window.id] <= 0:
+            del self._holds[window.id]
+            self.release(window.sensor, window.id)
+
+    async def drop(self, sensor: SensorId) -> None:
+        """The slots of a sensor are void: what waits in the queue cannot be asked any more."""
+        await self.answers(self._unasked(self.queue.drop(sensor)))
+
+    async def judge_once(self) -> bool:
+        """Ask the judge one batch, if something waits for it; whether something did."""
+        taken = self.queue.take(self._clock.now().boot_ns, BATCH)
+        await self.answers(self._unasked(taken.shed))
+        if not taken.batch or self.judge is None:
+            return False
+        judgements = await self.judge.judge(taken.batch)
+        for question in taken.batch:
+            self._let_go(question.window, 1)
+        await self.answers(judgements)
+        return True
+
+    async def judge_forever(self, turned: Callable[[], None], idle_s: float = 1.0) -> None:
+        """Ask as long as there is something to ask; `turned` is called after each turn, idle or busy."""
+        while True:
+            self._something.clear()
+            while await self.judge_once():
+                turned()
+            turned()
+            try:
+                async with asyncio.timeout(idle_s):
+                    await self._something.wait()
+            except TimeoutError:
+                continue
+
+    async def answers(self, judgements: Iterable[Judgement]) -> None:
+        """Fold judgements in as they come."""
+        now = self._clock.now()
+        await self.judged([Judged(judgement=judgement, at=now) for judgement in judgements])
+
+    async def judged(self, answers: Iterable[Judged]) -> None:
+        """Fold answers in. One of a policy that a reload has just taken away is forgotten."""
+        events: list[tuple[Policy, ViewId, Event]] = []
+        for answer in answers:
+            judgement = answer.judgement
+            if policy := self._policies.get((judgement.policy, judgement.view)):
+                events.append((policy, judgement.view, answer))
+                self._ledger.judged(judgement)
+                self._show(judgement)
+        await self.fold(events)
+
+    async def tick(self, at: Moment) -> None:
+        """It is `at` now, for every track."""
+        now = Ticked(at=at)
+        await self.fold([(self._policies[key], key[1], now) for key in self._tracks if key in self._policies])
+
+    async def fold(self, events: Sequence[tuple[Policy, ViewId, Event]]) -> None:
+        """Decide event by event, write what changed in one transaction, then wake whoever tells. Fails open."""
+        if not events:
+            return
+        async with self._folding:
+            decisions = [self._decide(*event) for event in events]
+            changed = [decision for decision in decisions if decision.change]
+            if changed:
+                await self._write(changed, [note for decision in changed if decision.told for note in self._notifications(decision)])
+            for decision in decisions:
+                if not decision.change:
+                    self._ledger.noted(decision.track)
+                self._show(decision)
+
+    def _decide(self, policy: Policy, view: ViewId, event: Event) -> Decision:
+        track = self._track(policy, view)
+        decision = decide(track, event, policy, self._context(track))
+        self._keep(decision.track)
+        return decision
+
+    def _keep(self, track: Track) -> None:
+        key = (track.policy, track.view)
+        self._tracks[key] = track
+        (self._told.add if track.has_told else self._told.discard)(key)
+
+    def _track(self, policy: Policy, view: ViewId) -> Track:
+        known = self._tracks.get((policy.id, view))
+        return known or Track(policy=policy.id, sensor=SensorId(view.partition(".")[0]), view=view)
+
+    def _context(self, track: Track) -> Context:
+        stride = self._watch.stride(track.policy, track.view) if self._watch else FEED
+        return Context(stride=stride, active=frozenset(self._told), grouped=self.grouped)
+
+    def _notifications(self, decision: Decision) -> list[Notification]:
+        alert, change = decision.alert, decision.change
+        if alert is None or change is None:
+            return []
+        now = self._clock.now()
+        return [
+            Notification(id=notification_id(alert, channel), channel=channel, change=change, alert=alert, created=now) for channel in self.channels
+        ]
+
+    async def _write(self, decisions: Sequence[Decision], notifications: Sequence[Notification]) -> None:
+        try:
+            await self._ledger.commit(decisions, notifications)
+        except StoreFailed as error:
+            log.error("could not write %d transitions (%s); telling them from memory", len(decisions), error)  # noqa: TRY400 - no trace
+            for notification in notifications if self._teller else ():
+                assert self._teller  # noqa: S101 - the line above
+                self._teller.tell_undurable(notification)
+        if self._teller and notifications:
+            self._teller.wake()
+
+    def _show(self, what: Judgement | Decision) -> None:
+        for observer in self.observers:
+            observer(what)

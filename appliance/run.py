@@ -1,0 +1,34 @@
+"""`omniwatch run`: loads the configuration, runs the box, and turns how it ended into an exit status."""
+
+import asyncio
+import logging
+from pathlib import Path
+
+from appliance.box import Box
+from appliance.config import ConfigError, load
+
+log = logging.getLogger("omniwatch")
+
+BAD_CONFIG = 2
+
+
+def run(path: Path) -> int:
+    """Run until told to stop: 0 for an orderly stop, 2 for a configuration that cannot be used, 1 where the box itself broke."""
+    try:
+        configuration = load(path)
+    except ConfigError as error:
+        for problem in error.problems:
+            log.error("%s", problem)  # noqa: TRY400 - the owner's fault needs no trace
+        return BAD_CONFIG
+
+    async def live() -> None:
+        await Box(path, configuration).run()
+
+    try:
+        asyncio.run(live())
+    except* OSError as broken:
+        for error in broken.exceptions:
+            log.error("cannot go on: %s", error)  # noqa: TRY400 - the world's fault, in a line
+        return 1
+    log.info("stopped")
+    return 0

@@ -1,0 +1,54 @@
+"""The one place that names concrete classes: which judge, which channel, which store a configuration means."""
+
+from collections.abc import Callable
+
+from alerts.channels.mqtt import MqttChannel
+from alerts.channels.topics import Topics
+from analyzers.cue_judge import CueJudge
+from analyzers.interview import JudgeSettings
+from analyzers.judge import Judge
+from analyzers.judgement import JudgeKind
+from analyzers.queue import Queue
+from appliance import __version__
+from appliance.clock import Clock
+from appliance.config import Configuration, JudgeConfig
+from appliance.judge_link import AsyncJudge, Budget
+from appliance.pipeline import Ledger, Pipeline, Teller
+from sensors.moment import Moment
+
+QUEUE_CAPACITY = 1024
+"""Questions that may wait, over all views: one a view is the rule, so this is a bound and not a size."""
+
+
+def cue_judge() -> Judge:
+    """The judge that is always there."""
+    return CueJudge()
+
+
+def judge_settings(judge: JudgeConfig) -> JudgeSettings | None:
+    """What the judge process is told; None where cues alone judge."""
+    if judge.kind is not JudgeKind.OMNI or judge.model is None:
+        return None
+    return JudgeSettings(model=str(judge.model), quantization=judge.quantization, device=judge.device, threads=judge.threads)
+
+
+def judge_budget(judge: JudgeConfig) -> Budget:
+    """How long the judge may take."""
+    return Budget(loading=judge.loading, batch=judge.deadline)
+
+
+def new_pipeline(
+    configuration: Configuration, *, clock: Clock, judge: AsyncJudge | None, store: Ledger, teller: Teller | None, lossless: bool = False
+) -> Pipeline:
+    """The data path of a configuration. `lossless`: a replay."""
+    queue = Queue(capacity=QUEUE_CAPACITY, max_age=configuration.judge.max_age, lossless=lossless)
+    pipeline = Pipeline(clock=clock, cues=cue_judge(), judge=judge, ledger=store, teller=teller, queue=queue)
+    pipeline.waits_for_judge = not configuration.judge.fallback
+    return pipeline
+
+
+def mqtt_channel(configuration: Configuration, now: Callable[[], Moment], linked: Callable[[bool], None]) -> MqttChannel | None:
+    """The way to the broker, if there is one. `linked` hears of every connection and of its end."""
+    if configuration.mqtt is None:
+        return None
+    return MqttChannel(configuration.mqtt, Topics(site=configuration.site, box=configuration.box), __version__, now, linked)

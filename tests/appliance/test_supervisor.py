@@ -1,0 +1,82 @@
+"""Supervision: tries again for ever, waits longer each time, and the watchdog is fed only while every loop turns."""
+
+import asyncio
+import socket
+from pathlib import Path
+
+import pytest
+
+from appliance.child import ChildLost
+from appliance.supervisor import Backoff, Pulse, Systemd, keep, ping
+
+
+@pytest.mark.parametrize(
+    ("failures", "chance", "wait_s"),
+    [
+        (1, 0.0, 0.5),  # the first failure is tried again at once
+        (2, 0.0, 1.0),
+        (3, 1.0, 1.6),  # jitter only ever shortens
+        (7, 0.0, 30.0),  # capped
+        (10_000, 0.0, 30.0),  # after months of failing, too
+    ],
+)
+def test_waits_double_up_to_a_cap(failures: int, chance: float, wait_s: float) -> None:
+    assert Backoff().wait_s(failures, chance) == pytest.approx(wait_s)
+
+
+@pytest.mark.parametrize("error", [ChildLost("camera", "gone"), ValueError("our own fault"), OSError("the world's")])
+def test_whatever_ends_a_task_it_is_tried_again(error: Exception) -> None:
+    problems: list[str] = []
+    tries = 0
+
+    async def run_once() -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 3:
+            raise asyncio.CancelledError
+        raise error
+
+    async def story() -> None:
+        with pytest.raises(asyncio.CancelledError):
+            await keep("camera", run_once, Backoff(first_s=0.001), problems.append)
+
+    asyncio.run(story())
+    assert problems == [str(error)] * 2
+
+
+def test_a_loop_that_stands_still_is_named_and_one_that_beats_is_not() -> None:
+    now = 0.0
+    pulse = Pulse({"second": 5.0, "outbox": 50.0}, lambda: now)
+    now = 6.0
+    assert pulse.late() == ("second",)
+    pulse.beat("second")
+    assert pulse.late() == ()
+    now = 60.0
+    assert pulse.late() == ("second", "outbox")
+
+
+def test_the_watchdog_is_fed_until_a_loop_stands_still(tmp_path: Path) -> None:
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.bind(str(tmp_path / "notify"))
+    manager.settimeout(5)
+    now = 0.0
+    pulse = Pulse({"second": 5.0}, lambda: now)
+    systemd = Systemd({"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "30000"})
+
+    async def story() -> None:
+        nonlocal now
+        task = asyncio.create_task(ping(systemd, pulse, lambda: "well"))
+        assert await asyncio.to_thread(manager.recv, 100) == b"WATCHDOG=1\nSTATUS=well"
+        now = 6.0
+        while b"WATCHDOG" in (last := await asyncio.to_thread(manager.recv, 100)):
+            pass
+        assert last == b"STATUS=stands still: second"
+        task.cancel()
+
+    asyncio.run(story())
+    manager.close()
+
+
+def test_no_service_manager_is_no_fault() -> None:
+    Systemd({}).tell(READY="1")
+    Systemd({"NOTIFY_SOCKET": "/nowhere/at/all"}).tell(READY="1")
