@@ -60,14 +60,20 @@ def gain(now: Levels, before: Levels) -> float:
     return float(np.partition(ratios, ratios.size // 2)[ratios.size // 2])
 
 
-def recognised(now: Luma | Levels, before: Luma | Levels) -> float:
+def usual_edge(edge: Luma) -> float:
+    """The median edge of a picture, by a sample: what noise makes of a plain one."""
+    sample = edge[1::3, 1::3].ravel()
+    return float(np.partition(sample, sample.size // 2)[sample.size // 2])
+
+
+def recognised(now: Luma, before: Luma) -> float:
     """0..1: the share of the strong edges of `before` that are still where they were, whatever the light; 1 where there are none."""
     mean = float(before.mean())
     strong = before > max(12.0, 1.5 * mean)
     if np.count_nonzero(strong) < SMALLEST:
         return 1.0
     scale = min(1.0, float(now.mean()) / max(mean, 1.0))
-    return float(np.mean(now[strong] > 0.5 * scale * before[strong]))
+    return float(np.mean(now[strong] > np.maximum(0.5 * scale * before[strong], 1.2 * usual_edge(now))))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

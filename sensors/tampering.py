@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from sensors.background import Levels, Luma, edges
+from sensors.background import Levels, Luma, edges, usual_edge
 
 USUAL_S = 600.0
 """Time constant with which the camera's usual detail, noise and outlook are learnt."""
 SETTLE_S = 5.0
 """After so long the first impression counts."""
-NOISE_LEVELS = 6
+NOISE_LEVELS = 6.0
 """Edges below this many luma levels are noise or compression, not detail."""
 LOOK_EVERY_S = 1.0
 """Detail is looked at so often: it changes slowly and costs more than the rest."""
@@ -27,7 +27,7 @@ LOST = 0.3
 LOST_S = 30.0
 """It looks somewhere else altogether when nothing was found for so long."""
 TEXTURE_LEVELS = 3.0
-"""A picture with less detail than this (standard deviation) could be anywhere."""
+"""A picture with less detail than this (standard deviation) could be anywhere: a cover, fog, night."""
 REACH = 0.2
 """Displacements up to this share of each side are found."""
 ADOPT_S = 300.0
@@ -63,7 +63,7 @@ class Tamper:
         if self._until_look_s <= 0.0:
             self._until_look_s = LOOK_EVERY_S
             self._see_detail(luma, small.shape)
-            self._outlook.see(small, self._rate(LOOK_EVERY_S), covered=self._covered > 0.5)
+            self._outlook.see(small, self._rate(LOOK_EVERY_S))
         self._age_s += passed_s
         return Tampering(covered=self._covered, frozen_s=self._frozen_s, moved=self._outlook.moved)
 
@@ -77,8 +77,9 @@ class Tamper:
         At twice the reduced size: lost focus takes the finest detail first.
         """
         half = np.asarray(cv2.resize(luma, (2 * small[1], 2 * small[0]), interpolation=cv2.INTER_AREA), np.uint8)
-        above = np.maximum(edges(half), NOISE_LEVELS) - np.uint8(NOISE_LEVELS)
-        detail = float(above.mean()) / (float(half.mean()) + 8.0)
+        edge = edges(half)
+        noise = np.uint8(min(255.0, max(NOISE_LEVELS, 1.5 * usual_edge(edge))))
+        detail = float((np.maximum(edge, noise) - noise).mean()) / (float(half.mean()) + 8.0)
         settled = self._age_s >= SETTLE_S and self._usual_detail > 0.0
         self._covered = 1.0 - min(1.0, detail / self._usual_detail) if settled else 0.0
         self._usual_detail += (detail - self._usual_detail) * self._rate(LOOK_EVERY_S)
@@ -106,14 +107,14 @@ class _Outlook:
         self._lost_s = 0.0
         self._moved_s = 0.0
 
-    def see(self, small: Luma, rate: float, *, covered: bool) -> None:
+    def see(self, small: Luma, rate: float) -> None:
         """Fold one picture, about once a second."""
         now = small.astype(np.float32)
         now -= cv2.blur(now, (9, 9))
         if not self._usual.size or self._moved_s > ADOPT_S:
             self._settle(now)
         self._moved_s = self._moved_s + LOOK_EVERY_S if self.moved else 0.0
-        if float(now.std()) < TEXTURE_LEVELS or covered:
+        if float(now.std()) < TEXTURE_LEVELS:
             return
         here = _correlation(now, self._usual)
         if here > IN_PLACE:
