@@ -64,6 +64,7 @@ class Database:
         """Nothing is opened yet; see `open`."""
         self._settings = settings
         self._jobs: queue.Queue[_Job | None] = queue.Queue(MAX_WAITING)
+        self._closed: Future[None] = Future()
         self.moved_aside: Path | None = None
         """Where a damaged file, or one of a newer version, was moved at the start."""
 
@@ -90,34 +91,30 @@ class Database:
 
     async def close(self) -> None:
         """Finish the work that waits and close the file; give up on a disk that hangs."""
-        done: Future[None] = Future()
         try:
-            self._jobs.put_nowait(_Job(lambda _connection: None, done))
             self._jobs.put_nowait(None)
-        except queue.Full:
-            return
-        try:
-            await _within(done, self._settings.deadline_s)
-        except StoreFailed:
+            await _within(self._closed, self._settings.deadline_s)
+        except (queue.Full, StoreFailed):
             return
 
     def _own(self, opened: "Future[Path | None]") -> None:
+        """The thread: hold the file, open it, and work until it is time to close."""
         opened.set_running_or_notify_cancel()
+        self._closed.set_running_or_notify_cancel()
+        guard = None
         try:
             guard = _lock(self._settings.path)
             connection, aside = _open(self._settings)
-        except (sqlite3.Error, OSError) as error:
-            opened.set_exception(StoreFailed(f"cannot open the store {self._settings.path}: {error}"))
-            return
-        except StoreFailed as error:
-            opened.set_exception(error)
-            return
-        opened.set_result(aside)
-        while (group := self._next_group()) is not None:
-            _run_group(connection, group)
-        connection.close()
+        except (sqlite3.Error, OSError, StoreFailed) as error:
+            opened.set_exception(error if isinstance(error, StoreFailed) else StoreFailed(f"cannot open the store {self._settings.path}: {error}"))
+        else:
+            opened.set_result(aside)
+            while (group := self._next_group()) is not None:
+                _run_group(connection, group)
+            connection.close()
         if guard is not None:
             os.close(guard)
+        self._closed.set_result(None)
 
     def _next_group(self) -> list[_Job] | None:
         """What waits, at least one piece; None when it is time to close."""

@@ -9,86 +9,78 @@ import sqlite3
 FIRST = """
 -- Times that end in _us are microseconds of UTC since 1970: for people, order and retention. Moments on both clocks are in the bodies.
 
--- One row: when this file was last known to be written. What lies between it and the next start is a gap.
-CREATE TABLE alive (
-  one INTEGER PRIMARY KEY CHECK (one = 1),
+CREATE TABLE alive (           -- one row: when this file was last known to be written; until the next start is a gap
+  one INTEGER PRIMARY KEY CHECK (one = 1),  -- so that there is no second row
   at TEXT NOT NULL             -- Moment, JSON
 ) STRICT;
 
--- Spans in which nothing was written because the box was not running. Kept for as long as transitions are.
-CREATE TABLE gap (
-  id INTEGER PRIMARY KEY,
+CREATE TABLE gap (             -- spans in which nothing was written, because the box was not running
+  id INTEGER PRIMARY KEY,      -- in the order of the starts
   start_us INTEGER NOT NULL,   -- the last sign of life before it
   end_us INTEGER NOT NULL,     -- the start that ended it
   same_boot INTEGER NOT NULL CHECK (same_boot IN (0, 1))  -- 1: the program was restarted; 0: so was the machine
 ) STRICT;
 CREATE INDEX gap_end ON gap (end_us);
 
--- Where each policy stands on each view. One row a pair, replaced as it changes.
-CREATE TABLE track (
-  policy TEXT NOT NULL,
-  view TEXT NOT NULL,
-  number INTEGER NOT NULL,     -- grows with every value that any track takes: a value that was held up never replaces a newer one
+CREATE TABLE track (           -- where each policy stands on each view: one row a pair, replaced as it changes
+  policy TEXT NOT NULL,        -- PolicyId
+  view TEXT NOT NULL,          -- ViewId
+  number INTEGER NOT NULL,     -- grows with every value that any track takes: one that was held up never replaces a newer one
   body TEXT NOT NULL,          -- Track, JSON
   PRIMARY KEY (policy, view)
 ) STRICT, WITHOUT ROWID;
 
--- One row an alert, as it stands after its newest transition.
-CREATE TABLE alert (
-  id TEXT PRIMARY KEY,
-  policy TEXT NOT NULL,
-  view TEXT NOT NULL,
+CREATE TABLE alert (           -- one row an alert, as it stands after its newest transition
+  id TEXT PRIMARY KEY,         -- AlertId
+  policy TEXT NOT NULL,        -- PolicyId
+  view TEXT NOT NULL,          -- ViewId
   state TEXT NOT NULL,         -- AlertState; 'normal' is an alert that is over
   number INTEGER NOT NULL,     -- of its newest transition
-  opened_us INTEGER NOT NULL,
-  changed_us INTEGER NOT NULL,
+  opened_us INTEGER NOT NULL,  -- when it opened
+  changed_us INTEGER NOT NULL, -- when its newest transition was
   body TEXT NOT NULL           -- Alert, JSON
 ) STRICT;
 CREATE INDEX alert_standing ON alert (opened_us) WHERE state <> 'normal';
 CREATE INDEX alert_over ON alert (changed_us) WHERE state = 'normal';
 
--- What happened to alerts, one row a transition, never changed afterwards.
-CREATE TABLE transition (
-  alert TEXT NOT NULL,
+CREATE TABLE transition (      -- what happened to alerts: one row a transition, never changed afterwards
+  alert TEXT NOT NULL,         -- AlertId
   number INTEGER NOT NULL,     -- 1 for the opening
   change TEXT NOT NULL,        -- Change
-  reason TEXT NOT NULL,        -- why the rules said so
-  at_us INTEGER NOT NULL,
+  reason TEXT NOT NULL,        -- Reason: why the rules said so
+  at_us INTEGER NOT NULL,      -- when
   body TEXT NOT NULL,          -- Alert as it stood then, JSON
   PRIMARY KEY (alert, number)
 ) STRICT;
 CREATE INDEX transition_at ON transition (at_us);
 
--- The outbox: what has still to be told. A row is a promise; it goes when it was kept, refused rows stay with their reason.
-CREATE TABLE outbox (
+CREATE TABLE outbox (          -- what has still to be told: a row is a promise that goes when it was kept; refused ones stay
   number INTEGER PRIMARY KEY AUTOINCREMENT,  -- the order in which they are told
   id TEXT NOT NULL UNIQUE,     -- NotificationId
-  channel TEXT NOT NULL,
-  created_us INTEGER NOT NULL,
-  attempts INTEGER NOT NULL DEFAULT 0,
-  parked TEXT,                 -- NULL: waits; else why the other end refused it for good
+  channel TEXT NOT NULL,       -- whom to tell
+  created_us INTEGER NOT NULL, -- since when it waits
+  attempts INTEGER NOT NULL DEFAULT 0,  -- how often it was tried, or put off because the channel was away
+  parked TEXT,                 -- NULL: it waits; else why the other end refused it for good
   body TEXT NOT NULL           -- Notification, JSON
 ) STRICT;
 CREATE INDEX outbox_waiting ON outbox (channel, number) WHERE parked IS NULL;
 CREATE INDEX outbox_parked ON outbox (channel, parked) WHERE parked IS NOT NULL;
 CREATE INDEX outbox_created ON outbox (created_us);
 
--- What became of notifications in the end: delivered, unheard, refused or expired. Attempts that are to be repeated are counted in the outbox.
-CREATE TABLE delivery (
-  id INTEGER PRIMARY KEY,
-  notification TEXT NOT NULL,
-  channel TEXT NOT NULL,
-  outcome TEXT NOT NULL,       -- Outcome
+CREATE TABLE delivery (        -- what became of notifications in the end
+  id INTEGER PRIMARY KEY,      -- in the order in which that was known
+  notification TEXT NOT NULL,  -- NotificationId
+  channel TEXT NOT NULL,       -- who was told
+  outcome TEXT NOT NULL,       -- Outcome: delivered, unheard, refused or expired
   reason TEXT NOT NULL,        -- the other end's own word for it
-  at_us INTEGER NOT NULL
+  at_us INTEGER NOT NULL       -- when that was known
 ) STRICT;
 CREATE INDEX delivery_at ON delivery (at_us);
 
--- Judgements as spans of equal outcome: one row for as long as a policy gets the same answer on a view from the same judge.
-CREATE TABLE span (
-  id INTEGER PRIMARY KEY,
-  policy TEXT NOT NULL,
-  view TEXT NOT NULL,
+CREATE TABLE span (            -- judgements: one row for as long as a policy gets the same answer on a view from the same judge
+  id INTEGER PRIMARY KEY,      -- in the order in which they began
+  policy TEXT NOT NULL,        -- PolicyId
+  view TEXT NOT NULL,          -- ViewId
   start_us INTEGER NOT NULL,   -- start of its first window
   end_us INTEGER NOT NULL,     -- end of its newest window
   verdict TEXT NOT NULL,       -- Verdict
@@ -100,9 +92,9 @@ CREATE TABLE span (
   sight TEXT NOT NULL,         -- fingerprint of the view, or ''
   windows INTEGER NOT NULL,    -- judgements in it
   scored INTEGER NOT NULL,     -- those of them that have a score
-  least REAL,                  -- lowest, highest and sum of the scores in natural log-odds; NULL without any
-  most REAL,
-  total REAL,
+  least REAL,                  -- lowest score in natural log-odds, NULL without any
+  most REAL,                   -- highest
+  total REAL,                  -- sum, for the mean
   took_s REAL NOT NULL         -- time that judges spent on it, in seconds
 ) STRICT;
 CREATE INDEX span_of ON span (policy, view, start_us);

@@ -227,7 +227,7 @@ class _Lane:
             await self._source.settle(deliveries)
             failures = failures + 1 if any(each.outcome is Outcome.RETRY for each in deliveries) else 0
             if failures:
-                await _wait(self._again, _backoff_s(failures), turned)
+                await _wait(self._again, backoff_s(failures, random.random()), turned)  # noqa: S311 - jitter, not a secret
             elif not wave:
                 if not self._news.is_set():
                     self.empty.set()
@@ -240,9 +240,9 @@ class _Lane:
         return await self._channel.send(notification)
 
 
-def _backoff_s(failures: int) -> float:
-    """Doubled up to a cap, and shortened by up to a fifth, so that many boxes do not come back to a broker together."""
-    return min(MOST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(failures - 1, 10)) * (1 - 0.2 * random.random())  # noqa: S311 - jitter, not a secret
+def backoff_s(failures: int, chance: float) -> float:
+    """Doubled up to a cap, and shortened by up to a fifth (`chance` is 0..1), so that many boxes do not come back to a broker together."""
+    return min(MOST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(failures - 1, 10)) * (1 - 0.2 * chance)
 
 
 async def _wait(event: asyncio.Event, longest_s: float, turned: Callable[[], None]) -> None:

@@ -1,6 +1,6 @@
 """Values as rows: the statements with which the store writes what happened. Pure; `migrations.py` says what the columns mean."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
@@ -36,14 +36,9 @@ ADD_SPAN = """INSERT INTO span VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
   ON CONFLICT DO UPDATE SET end_us = excluded.end_us, windows = excluded.windows, scored = excluded.scored,
   least = excluded.least, most = excluded.most, total = excluded.total, took_s = excluded.took_s"""
 SET_ALIVE = "INSERT INTO alive VALUES (1, ?) ON CONFLICT DO UPDATE SET at = excluded.at"
-SETTLE: Mapping[Outcome, str] = {
-    Outcome.DELIVERED: "DELETE FROM outbox WHERE id = ?",
-    Outcome.UNHEARD: "DELETE FROM outbox WHERE id = ?",
-    Outcome.EXPIRED: "DELETE FROM outbox WHERE id = ?",
-    Outcome.RETRY: "UPDATE outbox SET attempts = attempts + 1 WHERE id = ?",
-    Outcome.REFUSED: "UPDATE outbox SET attempts = attempts + 1, parked = (SELECT reason FROM delivery WHERE notification = outbox.id"
-    " ORDER BY delivery.id DESC LIMIT 1) WHERE id = ?",
-}
+FORGET = "DELETE FROM outbox WHERE id = ?"
+PARK = "UPDATE outbox SET attempts = attempts + 1, parked = ? WHERE id = ?"
+COUNT = "UPDATE outbox SET attempts = attempts + 1 WHERE id = ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +76,17 @@ def alive(now: Moment) -> Statement:
 
 
 def settled(deliveries: Sequence[Delivery]) -> tuple[Statement, ...]:
-    """What became of attempts. Deliveries first: a parked row takes its reason from there."""
-    final = [each for each in deliveries if each.outcome is not Outcome.RETRY]
-    record = Statement(ADD_DELIVERY, [(each.notification, each.channel, each.outcome, reason(each.reason), us(each.at.utc)) for each in final])
-    return (record, *(Statement(sql, [(each.notification,) for each in deliveries if each.outcome is outcome]) for outcome, sql in SETTLE.items()))
+    """What became of attempts. What is deleted comes first: on a full disk it makes the room for the rest."""
+    retried = [each for each in deliveries if each.outcome is Outcome.RETRY]
+    refused = [each for each in deliveries if each.outcome is Outcome.REFUSED]
+    over = [each for each in deliveries if each.outcome not in (Outcome.RETRY, Outcome.REFUSED)]
+    record = [(each.notification, each.channel, each.outcome, reason(each.reason), us(each.at.utc)) for each in (*over, *refused)]
+    return (
+        Statement(FORGET, [(each.notification,) for each in over]),
+        Statement(PARK, [(reason(each.reason), each.notification) for each in refused]),
+        Statement(COUNT, [(each.notification,) for each in retried]),
+        Statement(ADD_DELIVERY, record),
+    )
 
 
 def text(adapter: TypeAdapter[T], value: T) -> str:

@@ -12,6 +12,8 @@ from sensors.moment import Moment
 
 SWEEP_ROWS = 500
 """Rows a table and sweep: a sweep must not hold up an alarm."""
+ROOM = 0.9
+"""Of the file's largest size. Beyond it the oldest judgements make room, however young: an alarm must always find some."""
 MAX_OUTBOX_ROWS = 50_000
 """Where nobody takes notifications for weeks, the oldest make room."""
 
@@ -46,10 +48,16 @@ def sweep(connection: sqlite3.Connection, retention: Retention, now: Moment) -> 
         _delete(connection, "alert", "state = 'normal' AND changed_us < ?", transitions),
         _delete(connection, "delivery", "at_us < ?", transitions),
         _delete(connection, "gap", "end_us < ?", transitions),
+        _delete(connection, "span", "id <= (SELECT min(id) FROM span) + ?", SWEEP_ROWS) if _is_nearly_full(connection) else 0,
     ]
     expired = _expire(connection, "created_us < ?", undelivered, now)
     expired += _expire(connection, "number <= (SELECT max(number) FROM outbox) - ?", MAX_OUTBOX_ROWS, now)
     return Swept(expired=expired, more=SWEEP_ROWS in (*deleted, expired))
+
+
+def _is_nearly_full(connection: sqlite3.Connection) -> bool:
+    pages, free, most = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "max_page_count"))
+    return bool(pages - free > ROOM * most)
 
 
 def _delete(connection: sqlite3.Connection, table: str, condition: str, bound: int) -> int:
