@@ -1,0 +1,227 @@
+"""The configuration: everything the owner has said, checked, as frozen values. `load` reads it, or says all that is wrong at once.
+
+It opens no sensor, no model and no connection.
+"""
+
+import os
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from alerts.channels.connection import MqttSettings
+from alerts.flood import FloodRule
+from analyzers.interview import Quantization
+from analyzers.judgement import JudgeKind
+from analyzers.policy import Policy
+from appliance.catalogue import Draft, drafts
+from appliance.filling import fill
+from appliance.keyring import Keyring
+from appliance.problems import ConfigError, Problem
+from appliance.references import policy_problems, sensor_problems
+from appliance.sensor_form import SensorForm, absolute, senses_of
+from appliance.site_form import JudgeChoice, JudgeForm, MqttForm, SiteForm, StandIn
+from appliance.yaml_marks import Document, Path_, SecretName, read
+from sensors.secret import Secret
+from sensors.settings import FRAMES_A_PAIR, SAMPLE_RATE_HZ, SensorSettings, WindowShape, Zone
+from sensors.window import Sense, SensorId, ViewId
+
+__all__ = ["ConfigError", "Configuration", "Credentials", "JudgeConfig", "MetricsConfig", "MqttSettings", "Problem", "SensorConfig", "load"]
+
+SPARE_PAIRS = 2
+"""Slots for a pair that is being written and one on its way."""
+MAX_SLOT_BYTES = 512 * 1024 * 1024
+"""Shared memory of one sensor. Where more would be needed, windows wait less long: pairs without a slot are dropped and counted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """What a camera asks for."""
+
+    username: str
+    password: Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SensorConfig:
+    """A sensor: what its process is told, and what only the supervisor knows."""
+
+    settings: SensorSettings
+    senses: frozenset[Sense]
+    """What its source may perceive. A stream or file may lack one of them."""
+    record: str | None = None
+    """The stream for evidence; None: the same."""
+    credentials: Credentials | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeConfig:
+    """Who answers."""
+
+    kind: JudgeKind = JudgeKind.CUES
+    model: Path | None = None
+    """The model's folder; it need not be there. None: cues alone judge."""
+    quantization: Quantization = Quantization.NF4
+    device: str = "auto"
+    threads: int = 1
+    max_age: timedelta = timedelta(seconds=20)
+    deadline: timedelta = timedelta(seconds=30)
+    loading: timedelta = timedelta(minutes=30)
+    fallback: bool = True
+    """Whether cues stand in while the model is away."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricsConfig:
+    """Where metrics are served."""
+
+    host: str = "127.0.0.1"
+    port: int = 9464
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """A box as its owner wants it."""
+
+    file: Path
+    site: str
+    box: str
+    timezone: str
+    sensors: tuple[SensorConfig, ...]
+    judge: JudgeConfig = JudgeConfig()
+    policies: tuple[Policy, ...] = ()
+    """The owner's. Those that watch the watcher are not among them."""
+    mqtt: MqttSettings | None = None
+    metrics: MetricsConfig = MetricsConfig()
+    state: Path = Path("/var/lib/omniwatch")
+    flood: FloodRule = field(default=FloodRule())
+
+
+def load(path: Path, *, secrets: Path | None = None) -> Configuration:
+    """Read the configuration at `path`. `secrets`: their folder, where it is not the usual one. ConfigError with all problems at once."""
+    document = read(path)
+    keyring = Keyring(folder=secrets, why="as given") if secrets else Keyring.beside(path)
+    filled = fill(document)
+    drafted, found = drafts(document, filled.entries)
+    reader = _Reader(document=document, keyring=keyring, problems=[*document.problems, *filled.problems, *found])
+    reader.problems.extend(sensor_problems(document, filled.form.sensors))
+    if filled.known.sensors:
+        reader.problems.extend(policy_problems(drafted, filled.known))
+    configuration = reader.configuration(filled.form, drafted)
+    if reader.problems:
+        raise ConfigError(reader.problems)
+    return configuration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reader:
+    """Makes values of forms, and collects what cannot be made."""
+
+    document: Document
+    keyring: Keyring
+    problems: list[Problem]
+
+    def configuration(self, form: SiteForm, drafted: tuple[Draft, ...]) -> Configuration:
+        judge = self._judge(form.judge)
+        asked = {(sensor, draft.form.zone) for draft in drafted for sensor in draft.form.sensors}
+        host, port = form.metrics.listen
+        return Configuration(
+            file=self.document.file,
+            site=form.site,
+            box=form.box,
+            timezone=form.timezone,
+            sensors=tuple(self._sensor(name, sensor, judge, asked) for name, sensor in form.sensors.items()),
+            judge=judge,
+            policies=tuple(draft.form.policy(form.timezone) for draft in drafted),
+            mqtt=self._mqtt(form.notify.mqtt) if form.notify.mqtt else None,
+            metrics=MetricsConfig(host=host, port=port),
+            state=self._path(form.state),
+            flood=form.flood,
+        )
+
+    def _judge(self, form: JudgeForm) -> JudgeConfig:
+        is_omni = form.kind is JudgeChoice.OMNI
+        return JudgeConfig(
+            kind=JudgeKind(form.kind.value),
+            model=self._path(form.model) if form.model and is_omni else None,
+            quantization=form.quantization,
+            device=form.device.value,
+            threads=form.threads or max(1, (os.cpu_count() or 1) - 1),
+            max_age=form.max_age,
+            deadline=form.deadline,
+            loading=form.loading,
+            fallback=form.fallback is StandIn.CUES,
+        )
+
+    def _sensor(self, name: str, form: SensorForm, judge: JudgeConfig, asked: set[tuple[str, str | None]]) -> SensorConfig:
+        window = form.window
+        shape = WindowShape(
+            length_s=window.length.total_seconds(), every_s=window.every.total_seconds(), fps=window.fps, longest_side=window.longest_side
+        )
+        zones = tuple(
+            Zone(view=ViewId(f"{name}.{zone}"), polygon=polygon) for zone, polygon in form.zones.items() if (name, zone) in asked
+        )
+        settings = SensorSettings(
+            sensor=SensorId(name),
+            source=absolute(form.source, self.document.file.parent),
+            window=shape,
+            zones=zones,
+            masks=form.masks,
+            sound=form.sound,
+            stall_after_s=form.stall_after.total_seconds(),
+            slots=slots(shape, 1 + len(zones), judge),
+        )
+        credentials = None
+        if form.username and form.password:
+            password = self._secret(form.password, ("sensors", name, "password"))
+            credentials = Credentials(username=form.username, password=password) if password else None
+        return SensorConfig(settings=settings, senses=senses_of(form.source, form.sound), record=form.record, credentials=credentials)
+
+    def _mqtt(self, form: MqttForm) -> MqttSettings | None:
+        here: Path_ = ("notify", "mqtt")
+        ca, certificate, key = (self._file(getattr(form, name), (*here, name)) for name in ("ca", "certificate", "key"))
+        try:
+            return MqttSettings(
+                host=form.host,
+                port=form.port or (8883 if form.tls else 1883),
+                tls=form.tls,
+                ca=ca,
+                certificate=certificate,
+                key=key,
+                username=form.username,
+                password=self._secret(form.password, (*here, "password")) if form.password else None,
+                protocol=form.protocol,
+                keepalive_s=round(form.keepalive.total_seconds()),
+            )
+        except ValueError as error:
+            self.problems.append(self.document.problem(here, str(error)))
+            return None
+
+    def _secret(self, name: SecretName, path: Path_) -> Secret | None:
+        try:
+            return self.keyring.find(name.name)
+        except LookupError as error:
+            self.problems.append(self.document.problem(path, str(error.args[0])))
+            return None
+
+    def _path(self, written: str) -> Path:
+        """A path in the configuration is relative to its folder."""
+        return (self.document.file.parent / written).absolute()
+
+    def _file(self, written: str | None, path: Path_) -> Path | None:
+        if written is None:
+            return None
+        file = self._path(written)
+        if not file.is_file():
+            self.problems.append(self.document.problem(path, f"there is no file {file}"))
+        return file
+
+
+def slots(shape: WindowShape, views: int, judge: JudgeConfig) -> int:
+    """How many pairs a sensor's memory holds: a window in the making, and those that wait for a judge or are with it, within bounds.
+
+    Cues answer at once; a model's windows wait for up to `max_age`, and while a batch runs, for its `deadline` more.
+    """
+    waiting_s = 0.0 if judge.kind is JudgeKind.CUES else (judge.max_age + judge.deadline).total_seconds()
+    needed = shape.pairs + shape.stride_pairs + round(waiting_s / shape.pair_s + 0.5) + SPARE_PAIRS
+    pair_bytes = views * FRAMES_A_PAIR * shape.longest_side**2 * 3 + 4 * round(SAMPLE_RATE_HZ * shape.pair_s)
+    return max(shape.pairs + shape.stride_pairs + SPARE_PAIRS, min(needed, MAX_SLOT_BYTES // pair_bytes))

@@ -1,0 +1,45 @@
+"""Where secrets are found: a folder of files, one secret each, named as `!secret NAME` says. It never tells what is in them."""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sensors.secret import Secret
+
+MAX_SECRET = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keyring:
+    """The folder that secrets are taken from."""
+
+    folder: Path
+    why: str
+    """Why this one: told where a secret is not in it."""
+
+    @classmethod
+    def beside(cls, file: Path, environment: Mapping[str, str] = os.environ) -> "Keyring":
+        """What systemd gives in $CREDENTIALS_DIRECTORY, else the folder `secrets` beside the configuration."""
+        given = environment.get("CREDENTIALS_DIRECTORY")
+        if given:
+            return cls(folder=Path(given), why="$CREDENTIALS_DIRECTORY")
+        return cls(folder=file.parent / "secrets", why="$CREDENTIALS_DIRECTORY is not set")
+
+    def find(self, name: str) -> Secret:
+        """The secret called `name`. LookupError, saying where it was looked for, where there is none."""
+        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", name):
+            raise LookupError(f'"{name}" is no name of a secret: letters, digits, _, - and .')
+        file = self.folder / name
+        try:
+            with file.open("rb") as stream:
+                data = stream.read(MAX_SECRET + 1)
+        except OSError as error:
+            raise LookupError(f"no secret {name}: {file}: {error.strerror} ({self.why})") from None
+        if not 0 < len(data.strip()) <= MAX_SECRET:
+            raise LookupError(f"the secret {name} in {file} must hold 1 to {MAX_SECRET} bytes")
+        try:
+            return Secret(data.decode().rstrip("\r\n"))
+        except UnicodeDecodeError:
+            raise LookupError(f"the secret {name} in {file} is not UTF-8") from None

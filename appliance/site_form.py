@@ -1,0 +1,174 @@
+"""What an owner writes of the box as a whole: where it stands, its judge, and whom it tells. The whole file is a `SiteForm`."""
+
+import re
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf, ValidationInfo, WithJsonSchema, field_validator
+
+from alerts.channels.connection import Protocol
+from alerts.flood import FloodRule
+from analyzers.interview import Quantization
+from appliance.form import Form, Id, Line, Truth, Wait, Whole, between, read_duration
+from appliance.policy_form import MAX_POLICIES, Entry
+from appliance.problems import HintedError, did_you_mean
+from appliance.sensor_form import SensorForm
+from appliance.yaml_marks import SecretName
+
+MAX_SITE_SENSORS = 64
+FLOOD_SPAN = (timedelta(minutes=1), timedelta(days=1))
+
+
+class JudgeChoice(StrEnum):
+    """Who answers."""
+
+    OMNI = "omni"
+    CUES = "cues"
+
+
+class StandIn(StrEnum):
+    """Who answers while the model cannot."""
+
+    CUES = "cues"
+    NONE = "none"
+
+
+class Device(StrEnum):
+    """Where a model runs."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+def read_timezone(name: str) -> str:
+    """A time zone that this machine knows."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise HintedError(f'"{name}" is no time zone', did_you_mean(name, available_timezones()) or "write one like Europe/Berlin") from None
+    return name
+
+
+def read_flood(value: object) -> FloodRule:
+    """`10 in 10m`."""
+    found = re.fullmatch(r"(\d{1,4}) in (\w+)", value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError("write how many alarms in what time are a flood, like 10 in 10m")
+    if not 2 <= int(found[1]) <= 1000:
+        raise ValueError("a flood is 2 to 1000 alarms")
+    return FloodRule(count=int(found[1]), span=between(*FLOOD_SPAN)(read_duration(found[2])))
+
+
+def read_listen(value: object) -> tuple[str, int]:
+    """`127.0.0.1:9464`, `[::1]:9464` or `hostname:9464`."""
+    found = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})", value) if isinstance(value, str) else None
+    if found is None or not 0 < int(found[3]) < 65536:
+        raise ValueError("write ADDRESS:PORT, like 127.0.0.1:9464; a port is 1 to 65535")
+    return found[1] or found[2], int(found[3])
+
+
+def read_protocol(value: object) -> object:
+    """`5` is a number in YAML and a version here."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+FilePath = Annotated[str, Field(min_length=1, max_length=1000)]
+Name = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9._:-]+$")]
+Port = Annotated[Whole, Field(ge=1, le=65535)]
+
+
+class JudgeForm(Form):
+    """Who answers the policies' questions."""
+
+    kind: JudgeChoice = JudgeChoice.CUES
+    """`omni`: a local Qwen3-Omni model. `cues`: no model, only each policy's `fallback`."""
+    model: FilePath | None = None
+    """The model's folder, relative to this file. Needed with `kind: omni`."""
+    quantization: Quantization = Quantization.NF4
+    """How weights are held: `nf4` (about 19 GB for 30B-A3B), `int8` (about 33 GB) or `none` (about 63 GB)."""
+    device: Device = Device.AUTO
+    """`auto` takes a GPU if there is one; `cuda` insists on it; `cpu`."""
+    threads: Annotated[Whole, Field(ge=1, le=256)] | None = None
+    """Threads for a model on the CPU. Default: all processors but one."""
+    max_age: Wait = timedelta(seconds=20)
+    """A window that has waited so long for the judge is shed and counted."""
+    deadline: Wait = timedelta(seconds=30)
+    """A batch that takes longer ends the judge's process, which is started again."""
+    loading: Wait = timedelta(minutes=30)
+    """How long the model may take to load."""
+    fallback: StandIn = StandIn.CUES
+    """Who answers while the model loads or is away: `cues`, by each policy's `fallback`, or `none`."""
+
+
+class MqttForm(Form):
+    """The broker that alarms are published to."""
+
+    host: Name
+    """Its name or address."""
+    port: Port | None = None
+    """Default: 1883, with tls 8883."""
+    tls: Truth = False
+    """Whether the connection is encrypted."""
+    ca: FilePath | None = None
+    """The certificate of the authority that the broker's is checked against. Default: the system's authorities."""
+    certificate: FilePath | None = None
+    """This box's own certificate, where the broker asks for one."""
+    key: FilePath | None = None
+    """Its key, without a password."""
+    username: Line | None = None
+    """The name to log in with."""
+    password: Annotated[InstanceOf[SecretName], WithJsonSchema({"type": "string"})] | None = None
+    """`!secret NAME`."""
+    protocol: Annotated[Protocol, BeforeValidator(read_protocol), WithJsonSchema({"enum": [5, "5", "3.1.1"]})] = Protocol.V5
+    """`5`, or `3.1.1` for an old broker: it then does not say when it refuses an alarm, and keeps the states of a box that has died."""
+    keepalive: Annotated[Wait, AfterValidator(between(timedelta(seconds=5), timedelta(hours=1)))] = timedelta(seconds=30)
+    """After one and a half times this without a sign of life either end gives the connection up."""
+
+
+class NotifyForm(Form):
+    """Whom alarms are told."""
+
+    mqtt: MqttForm | None = None
+    """An MQTT broker."""
+
+
+class MetricsForm(Form):
+    """What Prometheus reads."""
+
+    listen: Annotated[tuple[str, int], BeforeValidator(read_listen), WithJsonSchema({"type": "string"})] = ("127.0.0.1", 9464)
+    """ADDRESS:PORT. Anybody who reaches it can read the names of sensors and policies."""
+
+
+class SiteForm(Form):
+    """A box: its sensors, its judge, its policies, and whom it tells."""
+
+    site: Id
+    """The site's name: the second part of every topic."""
+    box: Id
+    """The box's name on the site: the third part of every topic."""
+    timezone: Annotated[str, Field(max_length=64), AfterValidator(read_timezone)]
+    """The site's time zone, for schedules: Europe/Berlin."""
+    state: FilePath = "/var/lib/omniwatch"
+    """The folder of the database."""
+    flood: Annotated[FloodRule, BeforeValidator(read_flood), WithJsonSchema({"type": "string", "examples": ["10 in 10m"]})] = FloodRule()
+    """So many alarms in so short a time are a flood: one alarm then says so, and only critical ones are still told singly."""
+    metrics: MetricsForm = MetricsForm()
+    """Where metrics are served."""
+    sensors: dict[Id, SensorForm] = Field(min_length=1, max_length=MAX_SITE_SENSORS)
+    """The cameras and microphones, by name."""
+    judge: JudgeForm = JudgeForm()
+    """Who answers. Default: cues alone."""
+    policies: tuple[Entry, ...] = Field(default=(), max_length=MAX_POLICIES)
+    """The questions: policies of one's own, and policies of catalogues that are put to use."""
+    notify: NotifyForm = NotifyForm()
+    """Whom alarms are told. Default: nobody; they are in the database and the metrics."""
+
+    @field_validator("judge")
+    @classmethod
+    def _model(cls, judge: JudgeForm, _info: ValidationInfo) -> JudgeForm:
+        if judge.kind is JudgeChoice.OMNI and judge.model is None:
+            raise ValueError("`kind: omni` needs `model`, the folder of the model; without a model write `kind: cues`")
+        return judge
