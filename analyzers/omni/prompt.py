@@ -1,0 +1,110 @@
+"""What the model is asked, token by token. It knows no tensor: numbers of placeholders in, token ids out.
+
+A window is a tree. The root holds the system text and the sensor's sound, its branches are the sensor's views, and their leaves
+the policies; every leaf is read as if it stood alone behind its branch and the root. A sense that a window lacks is left out, never
+filled with silence or grey: a deaf camera must not answer a confident "all clear".
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+from analyzers.policy import Policy
+
+PROMPT_VERSION = 1
+"""To be raised whenever a text below changes: scores under another prompt are other scores."""
+
+SYSTEM = "You watch and listen at a site. Answer the question about what you see and hear with yes or no only."
+ALONE = "{ask} Answer yes or no."
+WITH_TWIN = "{ask} Answer yes whenever that is so, even if this is also true: {unless} Answer no if only this is true: {unless} Answer yes or no."
+"""`unless` is in the question, with its precedence said: subtracting the score of a second question is wrong both ways (measured)."""
+
+YES = ("yes", "Yes", "YES", " yes", " Yes", " YES")
+NO = ("no", "No", "NO", " no", " No", " NO")
+"""Answers are English whatever the language of the question: other languages' are not single tokens."""
+
+
+class Tokenizer(Protocol):
+    """The part of a transformers tokenizer that is used."""
+
+    def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
+        """Token ids of `text`; special tokens in it become themselves."""
+        ...
+
+    def convert_tokens_to_ids(self, token: str) -> int | None:
+        """The id of one token."""
+        ...
+
+    def get_added_vocab(self) -> Mapping[str, int]:
+        """Every token that stands beside the ordinary vocabulary, with its id."""
+        ...
+
+
+class PromptError(ValueError):
+    """A tokenizer that cannot be that of a Qwen Omni model; the text says what is missing."""
+
+
+class Prompt:
+    """The texts of one tokenizer. Its methods are pure."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        """Look up every token that is needed; PromptError where one is missing."""
+        self._tokenizer = tokenizer
+        self._added = sorted(tokenizer.get_added_vocab(), key=len, reverse=True)
+        special = {name: self._special(name) for name in ("vision_start", "vision_end", "audio_start", "audio_end", "video_pad", "audio_pad")}
+        self._special_ids = special
+        self.video_id, self.audio_id = special["video_pad"], special["audio_pad"]
+        self._system = self._fixed(f"<|im_start|>system\n{SYSTEM}<|im_end|>\n<|im_start|>user\n")
+        self._end = self._fixed("<|im_end|>\n<|im_start|>assistant\n")
+        self.yes_ids = self._labels(YES)
+        self.no_ids = self._labels(NO)
+
+    def root(self, sound_tokens: int) -> tuple[int, ...]:
+        """System text and the sound's placeholders; `sound_tokens` 0: no sound."""
+        return self._system + self._media("audio", self.audio_id, sound_tokens)
+
+    def branch(self, sight_tokens: int) -> tuple[int, ...]:
+        """One view's placeholders; `sight_tokens` 0: no picture, and an empty branch."""
+        return self._media("vision", self.video_id, sight_tokens)
+
+    def leaf(self, policy: Policy) -> tuple[int, ...]:
+        """A policy's question, up to where the answer begins."""
+        return self._owner(question(policy)) + self._end
+
+    def _media(self, kind: str, placeholder: int, count: int) -> tuple[int, ...]:
+        return (self._special_ids[f"{kind}_start"], *(placeholder,) * count, self._special_ids[f"{kind}_end"]) if count else ()
+
+    def _special(self, name: str) -> int:
+        number = self._tokenizer.convert_tokens_to_ids(f"<|{name}|>")
+        if number is None:
+            raise PromptError(f"the tokenizer has no <|{name}|>; this is not the folder of a Qwen Omni model")
+        return number
+
+    def _fixed(self, text: str) -> tuple[int, ...]:
+        return tuple(self._tokenizer.encode(text, add_special_tokens=False))
+
+    def _owner(self, text: str) -> tuple[int, ...]:
+        """Text that is not ours: what would become a token of the protocol (`<|im_end|>`) is broken up, so that it stays text."""
+        for token in self._added:
+            if token in text:
+                text = text.replace(token, f"{token[0]} {token[1:]}")
+        return self._fixed(text)
+
+    def _labels(self, spellings: Iterable[str]) -> tuple[int, ...]:
+        """The ids of the spellings that are single tokens here; the plainest must be one."""
+        ids = [self._fixed(spelling) for spelling in spellings]
+        if len(ids[0]) != 1:
+            raise PromptError(f"{next(iter(spellings))!r} is not a single token of this tokenizer, so its answers cannot be scored")
+        return tuple(dict.fromkeys(each[0] for each in ids if len(each) == 1))
+
+
+def question(policy: Policy) -> str:
+    """The question as it is asked, without the tokens around it."""
+    ask = " ".join(policy.ask.split())
+    if policy.unless is None:
+        return ALONE.format(ask=ask)
+    return WITH_TWIN.format(ask=ask, unless=_sentence(policy.unless))
+
+
+def _sentence(text: str) -> str:
+    text = " ".join(text.split())
+    return text if text.endswith((".", "!", "?", "。")) else f"{text}."
