@@ -150,5 +150,7 @@ class Queue:
         return question
 
     def _forget_idle(self) -> None:
-        """A reading that the others have passed says nothing any more; so views that are gone leave nothing behind."""
+        """Where nobody waits nobody is owed anything, and a reading that the others have passed says nothing: no view is remembered for ever."""
+        if not self._waiting:
+            self._readings, self._reached = {}, 0.0
         self._readings = {lane: value for lane, value in self._readings.items() if lane in self._waiting or value > self._reached}

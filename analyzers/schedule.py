@@ -1,6 +1,6 @@
 """A weekly schedule on local wall time, right across changes of daylight saving. Pure: the time is an argument.
 
-Written `mon-fri 22:00-06:00`, several joined by commas. A span that ends at or before its start runs into the next day and
+Written `mon-fri 22:00-06:00`, several joined by semicolons. A span that ends at or before its start runs into the next day and
 belongs to the day on which it starts.
 """
 
