@@ -1,0 +1,532 @@
+"""The channel against a real mosquitto: what it says was delivered was delivered, and what was not is told again."""
+
+import asyncio
+import json
+import logging
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import paho.mqtt.client as paho
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+
+from alerts.alert import Alert, AlertId, AlertState, Change
+from alerts.channels.mqtt import MqttChannel, MqttSettings, Protocol
+from alerts.channels.topics import Topics
+from alerts.notification import Delivery, Notification, Outcome, notification_id
+from analyzers.judgement import JudgeKind
+from analyzers.policy import PolicyId, Severity
+from appliance.clock import BoxClock
+from appliance.outbox import Outbox
+from appliance.store import MEMORY, Store
+from sensors.secret import Secret
+from sensors.window import SensorId, ViewId
+
+pytestmark = pytest.mark.broker
+
+TOPICS = Topics(site="plant-7", box="press-hall")
+ROOT = TOPICS.root
+now = BoxClock().now
+
+
+class Broker:
+    """A mosquitto of the test's own."""
+
+    def __init__(self, folder: Path, *extra: str) -> None:
+        """`extra`: lines of its settings; none: everybody may do everything."""
+        with socket.socket() as end:
+            end.bind(("127.0.0.1", 0))
+            self.port: int = end.getsockname()[1]
+        self._config = folder / "mosquitto.conf"
+        lines = [f"listener {self.port} 127.0.0.1", "persistence false", "user root", *(extra or ["allow_anonymous true"])]
+        self._config.write_text("\n".join([*lines, ""]))
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(["/usr/sbin/mosquitto", "-c", self._config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for _ in range(500):
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+            except ConnectionRefusedError:
+                assert self._process.poll() is None, "mosquitto will not have its settings"
+                time.sleep(0.01)
+                continue
+            return
+        raise AssertionError("mosquitto did not start")
+
+    def signal(self, number: int) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(5)
+
+
+class Listener:
+    """Somebody at the other end."""
+
+    def __init__(self, port: int, topics: str = f"{ROOT}/#") -> None:
+        """Subscribed when this returns."""
+        self._seen: queue.Queue[paho.MQTTMessage] = queue.Queue()
+        self._subscribed: queue.Queue[int] = queue.Queue()
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
+        self._client.on_connect = lambda client, *_rest: client.subscribe(topics, 1)
+        self._client.on_subscribe = lambda _client, _data, mid, *_rest: self._subscribed.put(mid)
+        self._client.on_message = lambda _client, _data, message: self._seen.put(message)
+        self._client.reconnect_delay_set(1, 1)
+        self._client.connect("127.0.0.1", port)
+        self._client.loop_start()
+        self._subscribed.get(timeout=5)
+
+    def wait_for(self, wanted: Callable[[paho.MQTTMessage], bool]) -> paho.MQTTMessage:
+        while not wanted(message := self._seen.get(timeout=10)):
+            pass
+        return message
+
+    def alerts(self, count: int) -> list[str]:
+        """The ids of the next alert events."""
+        return [json.loads(self.wait_for(lambda each: "/alert/" in each.topic).payload)["id"] for _ in range(count)]
+
+    def status(self, wanted: str) -> paho.MQTTMessage:
+        return self.wait_for(lambda each: each.topic == TOPICS.status and json.loads(each.payload)["status"] == wanted)
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    """One that runs and lets everybody do everything."""
+    broker = Broker(tmp_path)
+    broker.start()
+    yield broker
+    broker.kill()
+
+
+@pytest.fixture
+def listener(broker: Broker) -> Iterator[Listener]:
+    listener = Listener(broker.port)
+    yield listener
+    listener.close()
+
+
+@dataclass
+class Running:
+    channel: MqttChannel
+    outbox: Outbox
+    store: Store
+    heard: list[Delivery]
+
+    async def alarm(self, *notes: Notification) -> None:
+        await self.store.commit([], notes)
+        self.outbox.wake()
+
+
+@asynccontextmanager
+async def running(port: int, store: Store | None = None, **settings: object) -> AsyncIterator[Running]:
+    """A channel with an outbox on it, as the appliance wires them."""
+    heard: list[Delivery] = []
+    kept = store or await Store.open(MEMORY, now())
+
+    def linked(up: bool) -> None:  # noqa: FBT001 - a callback
+        if up:
+            outbox.hurry("mqtt")
+
+    wanted = replace(MqttSettings(host="127.0.0.1", port=port, patience_s=2.0), **settings)
+    channel = MqttChannel(wanted, TOPICS, version="1.2.3", now=now, linked=linked)
+    outbox = Outbox(kept, {"mqtt": channel}, now)
+    tasks = [asyncio.create_task(channel.run()), asyncio.create_task(outbox.run(lambda _note, word: heard.append(word), lambda: None))]
+    try:
+        yield Running(channel, outbox, kept, heard)
+    finally:
+        for task in reversed(tasks):
+            task.cancel()
+        await asyncio.wait(tasks, timeout=10)
+        for task in tasks:
+            assert task.cancelled(), task
+
+
+async def until(what: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not what():  # noqa: ASYNC110 - what is waited for is elsewhere and tells nobody
+            await asyncio.sleep(0.005)
+
+
+def note(number: int, policy: str = "fire", summary: str = "Smoke in the hall") -> Notification:
+    moment = now()
+    alert = Alert(
+        id=AlertId(f"{number:026d}"),
+        policy=PolicyId(policy),
+        sensor=SensorId("hall"),
+        view=ViewId("hall.door"),
+        severity=Severity.HIGH,
+        state=AlertState.ACTIVE,
+        transition=1,
+        opened=moment,
+        changed=moment,
+        window_end=moment,
+        by=JudgeKind.OMNI,
+        log_odds=2.5,
+        summary=summary,
+    )
+    return Notification(id=notification_id(alert, "mqtt"), channel="mqtt", change=Change.OPENED, alert=alert, created=moment)
+
+
+def ids(count: int) -> list[str]:
+    return [f"{number:026d}-1" for number in range(count)]
+
+
+def test_an_alarm_arrives_as_a_cloudevent_that_can_be_read_without_us(broker: Broker, listener: Listener) -> None:
+    hostile = "Smoke\x1b[2J\n\u202e<script>" + "x" * 1000
+
+    async def story() -> None:
+        async with running(broker.port) as box:
+            await box.alarm(replace(note(7, summary=hostile), not_after=None))
+            assert await box.outbox.wait_drained(5)
+            assert [each.outcome for each in box.heard if each.outcome is not Outcome.RETRY] == [Outcome.DELIVERED]
+
+    asyncio.run(story())
+    message = listener.wait_for(lambda each: "/alert/" in each.topic)
+    event = json.loads(message.payload)
+    assert message.topic == f"{ROOT}/alert/fire/hall.door"
+    assert message.properties is not None
+    assert message.properties.ContentType.startswith("application/cloudevents+json")
+    assert {name: event[name] for name in ("specversion", "id", "source", "type", "subject", "datacontenttype")} == {
+        "specversion": "1.0",
+        "id": f"{7:026d}-1",
+        "source": f"/{ROOT}",
+        "type": "io.omniwatch.alert.opened",
+        "subject": "fire/hall.door",
+        "datacontenttype": "application/json",
+    }
+    assert datetime.fromisoformat(event["time"]).tzinfo is not None
+    data = event["data"]
+    assert (data["state"], data["severity"], data["log_odds"], data["by"]) == ("active", "high", 2.5, "omni")
+    assert (data["durable"], data["test"]) == (True, False)
+    assert data["summary"].startswith("Smoke [2J  <script>xxx")
+    assert len(data["summary"]) == 300
+
+
+def test_a_broker_that_is_absent_at_boot_gets_the_first_alarm_when_it_comes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    broker = Broker(tmp_path)
+
+    async def story() -> None:
+        async with running(broker.port) as box:
+            await box.alarm(note(0))
+            await until(lambda: "refused" in box.channel.statistics().problem)
+            assert not box.channel.connected
+            broker.start()
+            listener = Listener(broker.port)
+            assert await asyncio.to_thread(listener.alerts, 1) == ids(1)
+            listener.close()
+
+    with caplog.at_level(logging.INFO):
+        asyncio.run(story())
+    broker.kill()
+    assert [each.levelname for each in caplog.records if each.name == "omniwatch.mqtt"] == ["WARNING", "WARNING"], "the outage once, its end once"
+
+
+def test_a_broker_killed_while_alarms_are_raised_loses_none_of_them(broker: Broker, listener: Listener) -> None:
+    async def story() -> None:
+        async with running(broker.port) as box:
+            for number in range(60):
+                await box.alarm(note(number))
+                if number == 20:
+                    broker.kill()
+                if number == 40:
+                    broker.start()
+            assert await box.outbox.wait_drained(10)
+            assert {each.notification for each in box.heard if each.outcome in (Outcome.DELIVERED, Outcome.UNHEARD)} == {
+                note(number).id for number in range(60)
+            }
+            assert (await box.store.counts("mqtt")).depth == 0
+
+    listener.close()  # it would miss what comes before it is back
+    asyncio.run(story())
+
+
+def test_alarms_of_a_process_that_was_killed_before_it_could_tell_arrive_under_the_same_id(tmp_path: Path) -> None:
+    script = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from test_mqtt import *
+async def die():
+    async with running(int(sys.argv[2]), await Store.open(Path(sys.argv[1]), now())) as box:
+        await box.alarm(*[note(n) for n in range(5)])
+        print("committed", flush=True)
+        await asyncio.Event().wait()
+asyncio.run(die())
+"""
+    broker = Broker(tmp_path)
+    path = tmp_path / "state.db"
+    child = subprocess.Popen([sys.executable, "-c", script, str(path), str(broker.port)], stdout=subprocess.PIPE)
+    assert child.stdout is not None
+    assert child.stdout.readline() == b"committed\n"
+    child.kill()
+    child.wait(10)
+    child.stdout.close()
+    broker.start()
+    listener = Listener(broker.port)
+
+    async def story() -> None:
+        async with running(broker.port, await Store.open(path, now())) as box:
+            assert await asyncio.to_thread(listener.alerts, 5) == ids(5)
+            assert await box.outbox.wait_drained(5)
+
+    asyncio.run(story())
+    listener.close()
+    broker.kill()
+
+
+def test_two_thousand_alarms_that_waited_arrive_in_order_and_memory_stays_flat(broker: Broker, tmp_path: Path) -> None:
+    words = ["-h", "127.0.0.1", "-p", str(broker.port), "-V", "5", "-q", "1", "-t", f"{ROOT}/alert/#", "-C", "2000", "-F", "%p"]
+    got = tmp_path / "got"
+
+    def resident_bytes() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+    async def story() -> int:
+        store = await Store.open(tmp_path / "state.db", now())
+        for first in range(0, 2000, 100):
+            await store.commit([], [note(number) for number in range(first, first + 100)])
+        async with running(broker.port, store) as box:
+            await until(lambda: len(box.heard) > 200)
+            before = resident_bytes()
+            assert await box.outbox.wait_drained(30)
+            return resident_bytes() - before
+
+    with got.open("wb") as file, subprocess.Popen(["mosquitto_sub", *words], stdout=file) as listener:
+        grown = asyncio.run(story())
+        assert listener.wait(10) == 0
+    assert [json.loads(line)["id"] for line in got.read_text().splitlines()] == ids(2000)
+    assert grown < 4e6, "bytes; what waits stays on the disk"
+
+
+def test_what_the_brokers_access_rules_refuse_is_parked_and_claims_no_success(tmp_path: Path) -> None:
+    rules = tmp_path / "acl"
+    rules.write_text(f"topic readwrite {ROOT}/#\ntopic deny {ROOT}/alert/forbidden/#\n")
+    broker = Broker(tmp_path, "allow_anonymous true", f"acl_file {rules}")
+    broker.start()
+
+    async def story() -> None:
+        async with running(broker.port) as box:
+            await box.alarm(note(1), note(2, "forbidden"), note(3))
+            assert await box.outbox.wait_drained(5)
+            final = {each.notification: each.outcome for each in box.heard}
+            assert final == {note(1).id: Outcome.UNHEARD, note(2).id: Outcome.REFUSED, note(3).id: Outcome.UNHEARD}
+            assert box.outbox.statistics()["mqtt"].parked == {"Not authorized": 1}
+            assert await box.channel.publish_state(f"{ROOT}/alert/forbidden/x", b"{}", timedelta(seconds=9)) is Outcome.REFUSED
+
+    asyncio.run(story())
+    broker.kill()
+
+
+def test_an_old_broker_is_told_over_3_1_1_and_the_loss_is_what_the_settings_say(tmp_path: Path) -> None:
+    rules = tmp_path / "acl"
+    rules.write_text(f"topic readwrite {ROOT}/#\ntopic deny {ROOT}/alert/forbidden/#\n")
+    broker = Broker(tmp_path, "allow_anonymous true", f"acl_file {rules}")
+    broker.start()
+    listener = Listener(broker.port)
+
+    async def story() -> None:
+        async with running(broker.port, protocol=Protocol.V311) as box:
+            await box.alarm(note(0), note(1, "forbidden"))
+            assert await box.outbox.wait_drained(5)
+            assert await box.channel.publish_state(TOPICS.heartbeat, b"{}", timedelta(seconds=9)) is Outcome.DELIVERED
+            assert {each.outcome for each in box.heard} <= {Outcome.DELIVERED, Outcome.RETRY}, "refused or not: 3.1.1 cannot say"
+
+    asyncio.run(story())
+    assert listener.alerts(1) == ids(1)
+    assert listener.wait_for(lambda each: each.topic == TOPICS.heartbeat).payload == b"{}"
+    listener.status("stopped")
+    listener.close()
+    broker.kill()
+
+
+def test_status_says_online_then_stopped_after_a_clean_stop(broker: Broker, listener: Listener) -> None:
+    async def story() -> None:
+        async with running(broker.port) as box:
+            await until(lambda: box.channel.connected)
+            content = json.loads((await asyncio.to_thread(listener.status, "online")).payload)
+            assert content == {"status": "online", "boot_id": now().boot_id, "version": "1.2.3"}
+
+    asyncio.run(story())
+    listener.status("stopped")
+    late = Listener(broker.port)
+    assert late.status("stopped").retain, "who comes later sees it too, and no last will after it"
+    late.close()
+
+
+def test_status_says_offline_after_the_process_was_killed(broker: Broker, listener: Listener) -> None:
+    script = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from test_mqtt import *
+async def die():
+    async with running(int(sys.argv[1])):
+        await asyncio.Event().wait()
+asyncio.run(die())
+"""
+    child = subprocess.Popen([sys.executable, "-c", script, str(broker.port)])
+    listener.status("online")
+    child.kill()
+    child.wait(10)
+    assert json.loads(listener.status("offline").payload)["boot_id"] == now().boot_id
+    late = Listener(broker.port)
+    assert late.status("offline").retain
+    late.close()
+
+
+def test_a_broker_that_stands_still_is_noticed_by_the_age_of_the_heartbeat_long_before_the_keepalive(broker: Broker) -> None:
+    async def story() -> None:
+        async with running(broker.port, patience_s=0.3, keepalive_s=60) as box:
+            await until(lambda: box.channel.connected)
+            assert await box.channel.publish_state(TOPICS.heartbeat, b"1", timedelta(seconds=30)) is Outcome.UNHEARD
+            assert (box.channel.statistics().heartbeat_age_s or 9) < 1
+            broker.signal(signal.SIGSTOP)
+            began = asyncio.get_running_loop().time()
+            assert await box.channel.publish_state(TOPICS.heartbeat, b"2", timedelta(seconds=30)) is Outcome.RETRY
+            await until(lambda: not box.channel.connected)
+            assert asyncio.get_running_loop().time() - began < 2
+            assert "no acknowledgement" in box.channel.statistics().problem
+            await box.alarm(note(0))
+            await until(lambda: "does not answer" in box.channel.statistics().problem)  # TCP is open, MQTT is dead
+            assert (box.channel.statistics().heartbeat_age_s or 0) > 0.5
+            broker.signal(signal.SIGCONT)
+            assert await box.outbox.wait_drained(8)
+            assert box.heard[-1].outcome is Outcome.UNHEARD
+
+    asyncio.run(story())
+
+
+def test_a_peer_that_speaks_no_mqtt_is_an_outage_like_any_other() -> None:
+    async def rubbish(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"\x20\xff\xff\xff\xff\xff\x7f" + b"\x00" * 100)
+        await writer.drain()
+        writer.close()
+
+    async def story() -> None:
+        server = await asyncio.start_server(rubbish, "127.0.0.1", 0)
+        async with server, running(server.sockets[0].getsockname()[1]) as box:
+            await until(lambda: box.channel.statistics().problem not in ("", "not connected yet"))
+            assert not box.channel.connected
+
+    asyncio.run(story())
+
+
+def test_retained_state_is_the_newest_expires_and_comes_again_after_a_broken_connection(broker: Broker) -> None:
+    topic = TOPICS.state(PolicyId("fire"), ViewId("hall"))
+
+    async def story() -> None:
+        async with running(broker.port) as box:
+            assert await box.channel.publish_state(topic, b"before", timedelta(seconds=30)) is Outcome.RETRY, "not connected yet"
+            await box.channel.publish_state(topic, b"newer", timedelta(seconds=30))
+            stale = TOPICS.sensor(SensorId("hall"))
+            await box.channel.publish_state(stale, b"stale", timedelta(0))
+            await until(lambda: box.channel.connected)
+            await box.channel.publish_state(topic, b"newer", timedelta(seconds=30))
+            first = Listener(broker.port)
+            message = await asyncio.to_thread(first.wait_for, lambda each: each.topic in (topic, stale))
+            first.close()
+            assert (message.topic, message.payload, message.retain) == (topic, b"newer", True)
+            assert message.properties is not None
+            assert 25 < message.properties.MessageExpiryInterval <= 30
+            broker.kill()
+            await until(lambda: not box.channel.connected)
+            broker.start()
+            second = Listener(broker.port)
+            message = await asyncio.to_thread(second.wait_for, lambda each: each.topic == topic)
+            assert message.payload == b"newer"
+            await until(lambda: box.channel.connected)
+            await box.channel.publish_state(topic, b"", timedelta(seconds=30))
+            assert (await asyncio.to_thread(second.wait_for, lambda each: each.topic == topic)).payload == b""
+            assert box.channel.statistics().retained == 0
+            second.close()
+
+    asyncio.run(story())
+
+
+def test_a_wrong_password_is_an_outage_with_a_reason_and_is_printed_nowhere(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    passwords = tmp_path / "passwords"
+    passwords.touch()
+    subprocess.run(["mosquitto_passwd", "-b", passwords, "box", "right-horse"], check=True)
+    broker = Broker(tmp_path, f"password_file {passwords}", "allow_anonymous false")
+    broker.start()
+
+    async def story(password: str) -> str:
+        async with running(broker.port, username="box", password=Secret(password)) as box:
+            await until(lambda: box.channel.statistics().problem != "not connected yet")
+            printed = repr(box.channel.statistics()) + repr(MqttSettings(host="h", username="box", password=Secret(password)))
+            await box.alarm(note(0))
+            await until(lambda: len(box.heard) > 0)
+            return printed + box.channel.statistics().problem + "".join(repr(each) for each in box.heard)
+
+    with caplog.at_level(logging.DEBUG):
+        said = asyncio.run(story("wrong-battery"))
+        assert "Not authorized" in said
+        assert "wrong-battery" not in said + caplog.text
+        assert "refuses" not in asyncio.run(story("right-horse"))
+    broker.kill()
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An authority, a certificate for 127.0.0.1, one for the box, and another authority that signed nothing."""
+    folder = tmp_path_factory.mktemp("certificates")
+
+    def openssl(*words: str) -> None:
+        subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
+
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    for name in ("ca", "other"):
+        openssl("req", "-x509", *curve, "-keyout", f"{name}.key", "-out", f"{name}.crt", "-days", "9", "-subj", f"/CN={name}")
+    (folder / "names").write_text("subjectAltName=IP:127.0.0.1\n")
+    for name in ("broker", "box"):
+        openssl("req", *curve, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
+        signed = ["-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "9", "-extfile", "names"]
+        openssl("x509", "-req", "-in", f"{name}.csr", "-out", f"{name}.crt", *signed)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("authority", "own", "expected"),
+    [
+        ("ca", "box", ""),
+        ("other", "box", "certificate verify failed"),  # the broker is not who we think
+        ("ca", "", "CERTIFICATE_REQUIRED"),  # the broker does not know who we are
+        ("missing", "box", "No such file"),  # said, and tried again, since it may come
+    ],
+)
+def test_tls_needs_the_right_authority_and_the_boxs_own_certificate(
+    tmp_path: Path, certificates: Path, *, authority: str, own: str, expected: str
+) -> None:
+    files = [f"{word} {certificates / name}" for word, name in (("cafile", "ca.crt"), ("certfile", "broker.crt"), ("keyfile", "broker.key"))]
+    broker = Broker(tmp_path, *files, "require_certificate true", "allow_anonymous true")
+    broker.start()
+    mine = {"certificate": certificates / f"{own}.crt", "key": certificates / f"{own}.key"} if own else {}
+
+    async def story() -> None:
+        async with running(broker.port, tls=True, ca=certificates / f"{authority}.crt", **mine) as box:
+            await until(lambda: box.channel.statistics().problem != "not connected yet")
+            if not expected:
+                assert box.channel.connected
+                await box.alarm(note(0))
+                assert await box.outbox.wait_drained(5)
+                assert box.heard[-1].outcome is Outcome.UNHEARD
+            else:
+                await until(lambda: expected in box.channel.statistics().problem)
+
+    asyncio.run(story())
+    broker.kill()
