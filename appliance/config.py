@@ -16,7 +16,7 @@ from analyzers.policy import Policy
 from appliance.catalogue import Draft, drafts
 from appliance.filling import fill
 from appliance.keyring import Keyring
-from appliance.problems import ConfigError, Problem
+from appliance.problems import ConfigError, HintedError, Problem
 from appliance.references import policy_problems, sensor_problems
 from appliance.sensor_form import SensorForm, absolute, senses_of
 from appliance.site_form import JudgeChoice, JudgeForm, MqttForm, SiteForm, StandIn
@@ -48,6 +48,8 @@ class SensorConfig:
     settings: SensorSettings
     senses: frozenset[Sense]
     """What its source may perceive. A stream or file may lack one of them."""
+    idle_zones: tuple[str, ...] = ()
+    """Zones that are drawn and that no policy asks about: they are not looked at."""
     record: str | None = None
     """The stream for evidence; None: the same."""
     credentials: Credentials | None = None
@@ -174,7 +176,13 @@ class _Reader:
         if form.username and form.password:
             password = self._secret(form.password, ("sensors", name, "password"))
             credentials = Credentials(username=form.username, password=password) if password else None
-        return SensorConfig(settings=settings, senses=senses_of(form.source, form.sound), record=form.record, credentials=credentials)
+        return SensorConfig(
+            settings=settings,
+            senses=senses_of(form.source, form.sound),
+            idle_zones=tuple(zone for zone in form.zones if (name, zone) not in asked),
+            record=form.record,
+            credentials=credentials,
+        )
 
     def _mqtt(self, form: MqttForm) -> MqttSettings | None:
         here: Path_ = ("notify", "mqtt")
@@ -199,8 +207,8 @@ class _Reader:
     def _secret(self, name: SecretName, path: Path_) -> Secret | None:
         try:
             return self.keyring.find(name.name)
-        except LookupError as error:
-            self.problems.append(self.document.problem(path, str(error.args[0])))
+        except HintedError as error:
+            self.problems.append(self.document.problem(path, str(error), hint=error.hint))
             return None
 
     def _path(self, written: str) -> Path:

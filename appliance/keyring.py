@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from appliance.problems import HintedError
 from sensors.secret import Secret
 
 MAX_SECRET = 4096
@@ -28,18 +29,18 @@ class Keyring:
         return cls(folder=file.parent / "secrets", why="$CREDENTIALS_DIRECTORY is not set")
 
     def find(self, name: str) -> Secret:
-        """The secret called `name`. LookupError, saying where it was looked for, where there is none."""
+        """The secret called `name`. HintedError, saying where it was looked for, where there is none."""
         if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", name):
-            raise LookupError(f'"{name}" is no name of a secret: letters, digits, _, - and .')
+            raise HintedError(f'"{name}" is no name of a secret', "use letters, digits, _, - and .")
         file = self.folder / name
         try:
             with file.open("rb") as stream:
                 data = stream.read(MAX_SECRET + 1)
         except OSError as error:
-            raise LookupError(f"no secret {name}: {file}: {error.strerror} ({self.why})") from None
+            raise HintedError(f'no secret "{name}": {error.strerror}', f"put it in {file} ({self.why})") from None
         if not 0 < len(data.strip()) <= MAX_SECRET:
-            raise LookupError(f"the secret {name} in {file} must hold 1 to {MAX_SECRET} bytes")
+            raise HintedError(f'the secret "{name}" is empty or longer than {MAX_SECRET} bytes', f"it is in {file}")
         try:
             return Secret(data.decode().rstrip("\r\n"))
         except UnicodeDecodeError:
-            raise LookupError(f"the secret {name} in {file} is not UTF-8") from None
+            raise HintedError(f'the secret "{name}" is not UTF-8', f"it is in {file}") from None
