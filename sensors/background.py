@@ -51,13 +51,21 @@ def edges(luma: Luma) -> Luma:
 
 def opened(mask: Mask) -> Mask:
     """`mask` without its specks."""
+    if cv2.countNonZero(mask) < SMALLEST:
+        return np.zeros_like(mask)
     return np.asarray(cv2.morphologyEx(mask, cv2.MORPH_OPEN, _SQUARE), np.uint8)
 
 
+def sample(picture: Levels) -> Levels:
+    """Every fourth pixel each way, in a row: enough to tell the light by."""
+    return picture[1::4, 1::4].ravel()
+
+
 def gain(now: Levels, before: Levels) -> float:
-    """By what factor the light has changed, by the median of a sample: a person in the picture does not sway it."""
-    ratios = ((now[2::5, 2::5] + 4.0) / (before[2::5, 2::5] + 4.0)).ravel()
-    return float(np.partition(ratios, ratios.size // 2)[ratios.size // 2])
+    """By what factor the light has changed between two samples, by the median: a person in the picture does not sway it."""
+    ratios = (now + np.float32(4.0)) / (before + np.float32(4.0))
+    ratios.partition(ratios.size // 2)
+    return float(ratios[ratios.size // 2])
 
 
 def usual_edge(edge: Luma) -> float:
@@ -131,12 +139,14 @@ class Background:
     def see(self, luma: Luma, now: Levels, moving: Mask, passed_s: float) -> Mask:
         """Fold one picture (`now` is `luma` as floats) that came `passed_s` after the last; what differs from the background."""
         self._follow_light(now)
-        raw = self._differs(now)
+        away = self._away(now)
+        raw = self._differs(away)
         if cv2.countNonZero(raw) > LIGHT_SHARE * raw.size and recognised(edges(luma), self._edges()) > STILL_THERE:
             self._take_over(now)
-            raw = self._differs(now)
+            away = self._away(now)
+            raw = self._differs(away)
         self._changed = self._sort(raw, luma, moving, passed_s)
-        self._learn(now, raw, passed_s)
+        self._learn(now, away, raw, passed_s)
         return self._changed
 
     def _edges(self) -> Luma:
@@ -144,34 +154,33 @@ class Background:
 
     def _follow_light(self, now: Levels) -> None:
         """Fit the exposure (a gain and an offset) where nothing is changed, and carry the whole background along."""
-        usual, sample = self._usual[1::4, 1::4], now[1::4, 1::4]
-        factor = gain(now, self._usual)
-        fits = np.abs(sample - usual * np.float32(factor)) < 6.0 + 0.1 * usual
-        weights = (fits & (self._changed[1::4, 1::4] == 0)).astype(np.float32).ravel()
-        count = float(weights.sum())
+        x, y = sample(self._usual), sample(now)
+        factor = gain(y, x)
+        fits = np.abs(y - x * np.float32(factor)) < 6.0 + 0.1 * x
+        weights = (fits & (self._changed[1::4, 1::4].ravel() == 0)).astype(np.float32)
+        count = float(np.count_nonzero(weights))
         if count < 0.1 * weights.size:
             return
-        x, y = usual.ravel(), sample.ravel()
         mean_x, mean_y = float(weights @ x) / count, float(weights @ y) / count
-        x = x - np.float32(mean_x)
+        x -= np.float32(mean_x)
         weighted = x * weights
         # The ridge holds the slope at the plain gain where the picture has too little contrast to tell it from an offset.
         ridge = 100.0 * count
         slope = (float(weighted @ y) + factor * ridge) / (float(weighted @ x) + ridge)
         cv2.addWeighted(self._usual, slope, self._usual, 0.0, mean_y - slope * mean_x, dst=self._usual)
 
-    def _differs(self, now: Levels) -> Mask:
-        """Where the picture is further from the background than light, noise and this pixel's own unrest explain."""
-        bound = cv2.addWeighted(self._usual, 0.04, self._spread, 4.0, 3.0)
-        return opened(np.asarray(cv2.compare(self._away(now), bound, cv2.CMP_GT), np.uint8))
-
     def _away(self, now: Levels) -> Levels:
         """How far the picture is from the background; the mean of 3 x 3 pixels, which leaves a third of the noise."""
         return np.abs(cv2.blur(now - self._usual, (3, 3)))
 
+    def _differs(self, away: Levels) -> Mask:
+        """Where the picture is further from the background than light, noise and this pixel's own unrest explain."""
+        bound = cv2.addWeighted(self._usual, 0.04, self._spread, 4.0, 3.0)
+        return opened(np.asarray(cv2.compare(away, bound, cv2.CMP_GT), np.uint8))
+
     def _take_over(self, now: Levels) -> None:
         """The light was switched: the picture is the background, but for what stood out before."""
-        before = self._usual * np.float32(gain(now, self._usual))
+        before = self._usual * np.float32(gain(sample(now), sample(self._usual)))
         self._usual = np.where(self._changed > 0, np.minimum(before, np.float32(255.0)), now).astype(np.float32)
         self._spread.fill(1.0)
 
@@ -184,7 +193,7 @@ class Background:
             part = np.s_[max(0, top - 1) : top + height + 1, max(0, left - 1) : left + width + 1]
             place = np.asarray(cv2.convertScaleAbs(self._usual[part]), np.uint8)
             found = _Blobs.of(np.ascontiguousarray(raw[part]), edges(luma[part]), edges(place))
-            there = found.sharp(SHARP_LEVELS + SHARP_SHARE * float(place.mean()) + float(self._spread[part].mean()))
+            there = found.sharp(SHARP_LEVELS + SHARP_SHARE * cv2.mean(place)[0] + cv2.mean(self._spread[part])[0])
             solid[part] = shown = np.take(there * np.uint8(255), found.labels)
             since[part] = aged = cv2.copyTo(self._since[part] + np.float32(passed_s), shown)
             known = aged > ABSORB_S
@@ -198,11 +207,10 @@ class Background:
         self._since, self._ghost_for = since, ghost_for
         return solid
 
-    def _learn(self, now: Levels, raw: Mask, passed_s: float) -> None:
+    def _learn(self, now: Levels, away: Levels, raw: Mask, passed_s: float) -> None:
         """Follow the picture where nothing is changed, and faster where only light or shade is."""
         self._age_s += passed_s
         quiet = cv2.bitwise_not(raw)
-        away = self._away(now)
         # At first a plain average: unrest that is there from the start is known within seconds.
         spread_rate = passed_s / min(SPREAD_S, self._age_s + FIRST_S)
         cv2.accumulateWeighted(away, self._spread, spread_rate, cv2.bitwise_not(self._changed))

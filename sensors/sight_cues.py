@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from sensors.background import LIGHT_SHARE, SMALLEST, STILL_THERE, Background, Levels, Luma, Mask, edges, gain, opened, recognised
+from sensors.background import LIGHT_SHARE, SMALLEST, STILL_THERE, Background, Levels, Luma, Mask, edges, gain, opened, recognised, sample
 from sensors.cues import Box
 from sensors.moment import NANOSECONDS
 from sensors.settings import Zone
@@ -105,7 +105,7 @@ class _Camera:
 
     def _moving(self, now: Levels, passed_s: float) -> Mask:
         """What moved since the last frame, with a change of light or exposure taken out."""
-        step = cv2.absdiff(now, self._before * np.float32(gain(now, self._before)))
+        step = cv2.absdiff(now, self._before * np.float32(gain(sample(now), sample(self._before))))
         bound = cv2.addWeighted(now, 0.03, self._unrest, 5.0, 4.0)
         mask = opened(np.asarray(cv2.compare(step, bound, cv2.CMP_GT), np.uint8))
         # What moves is no unrest: only so much of a step is learnt.
