@@ -31,6 +31,7 @@ CORRUPT_CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 FAULTS = (sqlite3.Error, ValueError, OverflowError)
 """What a statement may raise: SQLite's own errors, and values that it cannot hold."""
 DEADLINE_S = 5.0
+CLOSE_DEADLINE_S = 2.0
 OPEN_DEADLINE_S = 60.0
 """Opening checks the whole file."""
 
@@ -93,7 +94,7 @@ class Database:
         """Finish the work that waits and close the file; give up on a disk that hangs."""
         try:
             self._jobs.put_nowait(None)
-            await _within(self._closed, self._settings.deadline_s)
+            await _within(self._closed, CLOSE_DEADLINE_S)
         except (queue.Full, StoreFailed):
             return
 

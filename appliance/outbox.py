@@ -87,7 +87,7 @@ class Outbox:
         self._lanes[notification.channel][1].wake()
 
     async def wait_drained(self, deadline_s: float) -> bool:
-        """Wait until nothing waits, as before an orderly stop; False if something still does at the deadline."""
+        """Wait until nothing more can be told now, as before an orderly stop; False if something still can at the deadline."""
         try:
             async with asyncio.timeout(deadline_s):
                 for lanes in self._lanes.values():

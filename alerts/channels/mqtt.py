@@ -111,9 +111,9 @@ class MqttChannel:
             connection = Connection(self._settings, f"omniwatch-{self.topics.site}-{self.topics.box}", self._status("offline"))
             try:
                 problem = await self._live(connection)
-            except asyncio.CancelledError:
-                await self._leave(connection)
-                raise
+            finally:
+                if not connection.ended.done():  # cancelled
+                    await self._leave(connection)
             failures = 1 if loop.time() - began >= HEALTHY_S else failures + 1
             self._went(problem)
             await asyncio.sleep(min(MOST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(failures - 1, 10)) * (1 - 0.2 * random.random()))  # noqa: S311 - jitter

@@ -31,7 +31,7 @@ from appliance.store import MEMORY, Store
 from sensors.secret import Secret
 from sensors.window import SensorId, ViewId
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")]
 
 TOPICS = Topics(site="plant-7", box="press-hall")
 ROOT = TOPICS.root
@@ -411,9 +411,19 @@ def test_a_broker_that_stands_still_is_noticed_by_the_age_of_the_heartbeat_long_
     asyncio.run(story())
 
 
-def test_a_peer_that_speaks_no_mqtt_is_an_outage_like_any_other() -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b"\x20\xff\xff\xff\xff\xff\x7f" + bytes(100),  # a length that never ends
+        b"\x20\x01\x00",  # a CONNACK cut short
+        b"\x20\x03\x00\x00\x7f",  # properties that are not there
+        b"\x20\x09\x00\x00\x06\xee\xee\xee\xee\xee\xee",  # properties that do not exist
+    ],
+)
+def test_a_peer_that_speaks_no_mqtt_is_an_outage_like_any_other(words: bytes) -> None:
     async def rubbish(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"\x20\xff\xff\xff\xff\xff\x7f" + b"\x00" * 100)
+        writer.write(words)
         await writer.drain()
         writer.close()
 
