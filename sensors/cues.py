@@ -8,25 +8,32 @@ class CueName(StrEnum):
     """The cues that a policy's `wake` and `fallback` may name. The docstring under each is its unit and meaning."""
 
     MOTION = "motion"
-    """0..1: share of the view's area that moves, at its most in the window."""
+    """0..1: share of the view's area that moves from one frame to the next, at its most in the window. A change of light is none."""
     CHANGED = "changed"
-    """0..1: share of the view's area that differs from the slowly learnt background, at the window's end."""
+    """0..1: share of the view's area that differs from the slowly learnt background, at the window's end.
+
+    Who stands still stays in it, for five minutes; light, soft shadows and what has left are not in it. Who is there from the
+    first frame is background until they move.
+    """
     DARK = "dark"
     """0..1: 1 is black (1 - mean luma / 255, at the window's end)."""
     COVERED = "covered"
-    """0..1: share of the detail that this view usually shows which is missing (a hand, paint, fog, lost focus)."""
+    """0..1: share of the detail that this camera usually shows, in relation to the light, which is missing (a hand, paint, fog, lost focus)."""
     FROZEN = "frozen"
-    """Seconds for which the picture has not changed by a single bit-level step that a live camera's noise would make."""
+    """Seconds for which the picture has lacked the noise that this camera's pictures usually have. A thrifty stream repeats a still
+    scene for the length of a group of pictures, so seconds mean nothing yet."""
     MOVED = "moved"
-    """0..1: how far the whole picture is displaced against its history, as a share of its width."""
+    """0..1: how far the camera's outlook is displaced against its history, as a share of the picture's width, to a hundredth; 1: nothing of
+    it is to be found any more. 0 again after five minutes: then the new outlook is its own."""
     LOUD = "loud"
     """dBFS (0 is full scale, always negative or zero): RMS of the loudest 100 ms."""
     ONSET = "onset"
-    """dB: the largest sudden rise of level over the sound just before it and over the site's own floor."""
+    """dB: the largest rise of a sound that goes on for about 200 ms, over the second before and over the site's own floor, taken as the
+    median of four bands from 100 Hz to 8 kHz. A keystroke, a beep and what swells over seconds are none; glass, a slam and a shout are."""
     TONE = "tone"
-    """0..1: share of the window's sound energy in steady narrow tones (a bell, a squeal, an alarm)."""
+    """0..1: share of the window's sound energy above 200 Hz in steady narrow tones (a bell, a squeal, an alarm) that are not the hum of the place."""
     SILENCE = "silence"
-    """Seconds for which the sound has been far below the site's own floor."""
+    """Seconds for which the sound has been over 10 dB below the site's own floor; within minutes that is its new floor."""
     DIGITAL_SILENCE = "digital_silence"
     """Seconds of samples that are all exactly the same value: a dead or muted microphone, never a quiet room."""
 

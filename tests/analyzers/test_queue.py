@@ -140,6 +140,16 @@ def test_a_full_queue_gives_up_second_looks_first_and_then_the_oldest() -> None:
     assert len(queue) == 2
 
 
+@pytest.mark.parametrize("lossless", [False, True], ids=["live", "a replay"])
+def test_a_sensor_that_is_gone_takes_its_questions_along_and_no_others(lossless: bool) -> None:  # noqa: FBT001 - a row of a table
+    queue = Queue(capacity=9, max_age=MAX_AGE, lossless=lossless)
+    hall, cell, yard = question("hall", 1), question("hall.cell", 1), question("yard", 1)
+    for one in (hall, yard, cell):
+        queue.put(one)
+    assert {dropped.question.view for dropped in queue.drop(SensorId("hall"))} == {"hall", "hall.cell"}
+    assert queue.take(SECOND, 9).batch == (yard,)
+
+
 def test_a_replay_loses_nothing_and_keeps_its_order() -> None:
     queue = Queue(capacity=50, max_age=MAX_AGE, lossless=True)
     questions = [question("hall", second) for second in range(50)]
@@ -191,6 +201,12 @@ class Accounting(RuleBasedStateMachine):
             self.leave(one)
         for dropped in taken.shed:
             assert dropped.cause is Cause.TOO_OLD
+            self.leave(dropped.question)
+
+    @rule(sensor=st.sampled_from(["hall", "yard"]))
+    def drop(self, sensor: str) -> None:
+        for dropped in self.queue.drop(SensorId(sensor)):
+            assert dropped.question.window.sensor == sensor
             self.leave(dropped.question)
 
     @rule(seconds=st.floats(0, 15))
