@@ -142,7 +142,7 @@ class Background:
         away = self._away(now)
         raw = self._differs(away)
         if cv2.countNonZero(raw) > LIGHT_SHARE * raw.size and recognised(edges(luma), self._edges()) > STILL_THERE:
-            self._take_over(now)
+            self._take_over(now, moving)
             away = self._away(now)
             raw = self._differs(away)
         self._changed = self._sort(raw, luma, moving, passed_s)
@@ -178,10 +178,11 @@ class Background:
         bound = cv2.addWeighted(self._usual, 0.04, self._spread, 4.0, 3.0)
         return opened(np.asarray(cv2.compare(away, bound, cv2.CMP_GT), np.uint8))
 
-    def _take_over(self, now: Levels) -> None:
-        """The light was switched: the picture is the background, but for what stood out before."""
+    def _take_over(self, now: Levels, moving: Mask) -> None:
+        """The light was switched: the picture is the background, but for what stood out before and what moves."""
         before = self._usual * np.float32(gain(sample(now), sample(self._usual)))
-        self._usual = np.where(self._changed > 0, np.minimum(before, np.float32(255.0)), now).astype(np.float32)
+        kept = cv2.dilate(cv2.bitwise_or(self._changed, moving), _SQUARE) > 0
+        self._usual = np.where(kept, np.minimum(before, np.float32(255.0)), now).astype(np.float32)
         self._spread.fill(1.0)
 
     def _sort(self, raw: Mask, luma: Luma, moving: Mask, passed_s: float) -> Mask:
