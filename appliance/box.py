@@ -13,7 +13,6 @@ from pathlib import Path
 
 from alerts.alert import Change
 from alerts.decision import Decision
-from alerts.flood import FloodRule
 from alerts.notification import Delivery, Notification, Outcome
 from analyzers.interview import JudgeCondition, JudgeNews
 from analyzers.judgement import Judgement
@@ -73,7 +72,7 @@ class Box:
                 log.info("stopping")
                 self._systemd.tell(STOPPING="1")
                 await self._fleet.close()
-                await self._outbox.drained(DRAIN_S)
+                await self._outbox.wait_drained(DRAIN_S)
                 for task in tasks:
                     task.cancel()
 
@@ -138,7 +137,7 @@ class Box:
     async def _apply(self, configuration: Configuration) -> None:
         """Make the box what `configuration` says, leaving alone what stays the same."""
         self._configuration, self._watch = configuration, watch(configuration)
-        self._health.flood_rule(FloodRule(count=configuration.flood.count, span=configuration.flood.span))
+        self._health.flood_rule(configuration.flood)
         settings = judge_settings(configuration.judge)
         self._pipeline.judge = self._judge if settings else None
         self._pipeline.waits_for_judge = not configuration.judge.fallback

@@ -12,6 +12,7 @@ from alerts.channels.mqtt import MqttChannel
 from alerts.track import Track
 from appliance.fleet import SensorStatus
 from sensors.moment import NANOSECONDS, Moment
+from sensors.window import SensorId
 
 EXPIRY = timedelta(seconds=90)
 HEARTBEAT = timedelta(seconds=10)
@@ -29,7 +30,7 @@ class Presence:
         self._beats = 0
         self._last_beat: Moment | None = None
 
-    async def refresh(self, tracks: tuple[Track, ...], sensors: Mapping[str, SensorStatus], figures: Mapping[str, float]) -> None:
+    async def refresh(self, tracks: tuple[Track, ...], sensors: Mapping[SensorId, SensorStatus], figures: Mapping[str, float]) -> None:
         """Publish what has changed or is due. What has left the configuration is removed."""
         topics = self._channel.topics
         values = {topics.state(track.policy, track.view): _state(track) for track in tracks}

@@ -51,4 +51,4 @@ def mqtt_channel(configuration: Configuration, now: Callable[[], Moment], linked
     """The way to the broker, if there is one. `linked` hears of every connection and of its end."""
     if configuration.mqtt is None:
         return None
-    return MqttChannel(configuration.mqtt, Topics(site=configuration.site, box=configuration.box), __version__, now, linked)
+    return MqttChannel(configuration.mqtt, Topics(site=configuration.site, box=configuration.box), version=__version__, now=now, linked=linked)

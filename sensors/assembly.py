@@ -1,0 +1,281 @@
+"""Assembly: frames and sound, as they come, become pairs in slots and windows of pairs. It opens nothing and knows no source.
+
+Time is in what it is given. A pair is finished once both senses have passed its end, or one of them is so far ahead of the other
+that the other will not come. A pair without a free slot is dropped and counted, unless this is a replay: then the slot is waited for.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sensors.grid import Grid
+from sensors.holds import Holds
+from sensors.moment import NANOSECONDS, Moment
+from sensors.picture import Frame, cropped, fitted, for_cues, masked
+from sensors.settings import SAMPLE_RATE_HZ, SensorSettings
+from sensors.sight_cues import SightMeter, SightReading
+from sensors.slots import SlotLayout, Slots
+from sensors.sound_cues import SoundMeter, SoundReading
+from sensors.summary import summarise
+from sensors.window import Sense, View, ViewId, Window, WindowId
+
+EARLY_NS = NANOSECONDS // 10
+"""The first frame of a source stands for an instant up to 100 ms before it: recordings often begin with a little sound alone."""
+GRACE_NS = 2 * NANOSECONDS
+"""How far one sense may be ahead of the other before that one is taken to be missing."""
+CUE_EVERY_NS = NANOSECONDS // 5
+BLOCK = SAMPLE_RATE_HZ // 10
+MAX_FILL = SAMPLE_RATE_HZ // 10
+"""A hole in the sound of up to 100 ms is filled with silence."""
+SNAP = SAMPLE_RATE_HZ // 100
+"""Sound that is up to 10 ms off its place goes on where it was: rounded times must not click."""
+
+
+@dataclass(slots=True)
+class _Pair:
+    """A pair in the making, or kept for windows to come."""
+
+    number: int
+    slot: int
+    frames: int = 0
+    samples: int = 0
+    shapes: dict[ViewId, tuple[int, int]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class AssemblyFigures:
+    """Totals since the process started."""
+
+    frames: int = 0
+    pairs: int = 0
+    windows: int = 0
+    jumps: int = 0
+    dropped_pairs: int = 0
+    last_frame_ns: int = 0
+    last_sound_ns: int = 0
+    level_dbfs: float = -120.0
+
+
+class Assembly:
+    """One sensor's assembly. `begin` before anything of a new opening is given to it."""
+
+    def __init__(
+        self, settings: SensorSettings, slots: Slots, *, holds: Holds, moment: Callable[[int], Moment], out: Callable[[Window], None]
+    ) -> None:
+        """`moment` turns the sensor's time into moments; `out` is given each window."""
+        self.figures = AssemblyFigures()
+        self._settings = settings
+        self._grid = Grid(shape=settings.window)
+        self._layout: SlotLayout = slots.layout
+        self._slots = slots
+        self._holds = holds
+        self._moment = moment
+        self._out = out
+        self.epoch = 0
+        self._senses: frozenset[Sense] = frozenset()
+        self._zones = {zone.view: zone for zone in settings.zones}
+        # What the place usually looks and sounds like outlives a reconnection.
+        self._sight_meter = SightMeter({view: self._zones.get(view) for view in self._layout.views})
+        self._sound_meter = SoundMeter()
+        self._reset()
+
+    def begin(self, senses: frozenset[Sense]) -> None:
+        """A source has been opened, with these senses: a new epoch."""
+        for pair in self._pairs.values():
+            self._holds.drop(pair.slot)
+        self.epoch += 1
+        self._senses = senses
+        self._reset()
+
+    def _reset(self) -> None:
+        self._pairs: dict[int, _Pair] = {}
+        self._skipped: set[int] = set()
+        self._next_pair: int | None = None
+        self._instant: int | None = None
+        self._before: tuple[int, Frame] | None = None
+        self._sight_ns = self._sound_ns = 0
+        self._next_cue_ns = 0
+        self._sample: int | None = None
+        self._block = np.empty(0, np.float32)
+        self._sight_readings: deque[tuple[SightReading, ...]] = deque(maxlen=4096)
+        self._sound_readings: deque[SoundReading] = deque(maxlen=4096)
+
+    # Sight.
+
+    def picture(self, at_ns: int, frame: Frame) -> None:
+        """A frame, at a time of the sensor. The grid's instants since the frame before get whichever of the two is nearer."""
+        self.figures.frames += 1
+        self.figures.last_frame_ns = at_ns
+        self._measure(at_ns, frame)
+        if self._instant is None:
+            self._instant = self._grid.next_instant(at_ns - EARLY_NS)
+        while (instant_ns := self._grid.instant_ns(self._instant)) <= at_ns:
+            chosen = self._nearest(instant_ns, at_ns, frame)
+            if chosen is not None:
+                self._place_frame(self._instant, chosen)
+            self._instant += 1
+        self._before = (at_ns, frame)
+        self._sight_ns = at_ns
+        self._finish()
+
+    def _nearest(self, instant_ns: int, at_ns: int, frame: Frame) -> Frame | None:
+        ahead = at_ns - instant_ns
+        behind = instant_ns - self._before[0] if self._before else ahead + 1
+        nearest, distance = (frame, ahead) if self._before is None or ahead <= behind else (self._before[1], behind)
+        return nearest if distance <= self._grid.stale_ns else None
+
+    def _measure(self, at_ns: int, frame: Frame) -> None:
+        if at_ns >= self._next_cue_ns:
+            self._sight_readings.append(self._sight_meter.see(for_cues(frame.luma(), self._settings.masks), at_ns))
+            self._next_cue_ns = at_ns + CUE_EVERY_NS * 9 // 10  # a frame that comes a little early still counts as the fifth of its second
+
+    def _place_frame(self, instant: int, frame: Frame) -> None:
+        number, place = self._grid.pair_of(instant)
+        pair = self._pair(number)
+        if pair is None:
+            return
+        picture = masked(frame.rgb(), self._settings.masks)
+        for view in self._layout.views:
+            zone = self._zones.get(view)
+            part = fitted(cropped(picture, zone) if zone else picture, self._layout.longest_side)
+            height, width = part.shape[:2]
+            if pair.shapes.setdefault(view, (height, width)) == (height, width):
+                self._slots.frames(pair.slot, view, height, width)[place] = part
+        pair.frames += 1
+
+    # Sound.
+
+    def sound(self, at_ns: int, samples: NDArray[np.float32]) -> None:
+        """Samples, mono 16 kHz, of which the first is at a time of the sensor."""
+        place = self._grid.sample_at(at_ns)
+        if self._sample is None or place - self._sample > MAX_FILL:
+            self._sample = place
+            self._block = np.empty(0, np.float32)
+        elif place - self._sample > SNAP:
+            samples = np.concatenate([np.zeros(place - self._sample, np.float32), samples])
+        elif self._sample - place > SNAP:
+            samples = samples[self._sample - place :]
+        self._store_sound(samples)
+        self._sound_ns = self.figures.last_sound_ns = self._sample * NANOSECONDS // SAMPLE_RATE_HZ
+        self._hear(samples)
+        self._finish()
+
+    def _store_sound(self, samples: NDArray[np.float32]) -> None:
+        """Write samples to where they belong, over the ends of pairs."""
+        per_pair = self._grid.samples
+        while len(samples) and self._sample is not None:
+            number, offset = divmod(self._sample, per_pair)
+            some = samples[: per_pair - offset]
+            pair = self._pair(number)
+            if pair is not None:
+                self._slots.sound(pair.slot)[offset : offset + len(some)] = some
+                pair.samples += len(some)
+            self._sample += len(some)
+            samples = samples[len(some) :]
+
+    def _hear(self, samples: NDArray[np.float32]) -> None:
+        self._block = np.concatenate([self._block, samples])
+        while len(self._block) >= BLOCK and self._sample is not None:
+            at_ns = (self._sample - len(self._block)) * NANOSECONDS // SAMPLE_RATE_HZ
+            reading = self._sound_meter.hear(self._block[:BLOCK], at_ns)
+            self.figures.level_dbfs = reading.loud
+            self._sound_readings.append(reading)
+            self._block = self._block[BLOCK:]
+
+    # Pairs and windows.
+
+    def _pair(self, number: int) -> _Pair | None:
+        """The pair of a number, with a slot; None where it is over, or there is no slot for it."""
+        if number in self._pairs:
+            return self._pairs[number]
+        if number in self._skipped or (self._next_pair is not None and number < self._next_pair):
+            return None
+        slot = self._holds.take(wait=self._settings.replay is not None)
+        if slot is None:
+            self.figures.dropped_pairs += 1
+            self._skipped.add(number)
+            return None
+        if self._next_pair is None:
+            self._next_pair = number
+        self._pairs[number] = pair = _Pair(number=number, slot=slot)
+        return pair
+
+    def _finish(self) -> None:
+        """Finish every pair that nothing more can come for."""
+        while self._next_pair is not None and self._is_over(self._grid.pair_start_ns(self._next_pair + 1)):
+            self._finish_pair(self._next_pair)
+
+    def _is_over(self, end_ns: int) -> bool:
+        reached = {Sense.SIGHT: self._sight_ns, Sense.SOUND: self._sound_ns}
+        return all(reached[sense] >= end_ns for sense in self._senses) or max(self._sight_ns, self._sound_ns) >= end_ns + GRACE_NS
+
+    def end(self) -> None:
+        """Nothing more comes (a recording's end): finish the pairs that are whole."""
+        while self._next_pair in self._pairs and self._senses_of([self._pairs[self._next_pair]]) >= self._senses:
+            self._finish_pair(self._next_pair)
+
+    def _finish_pair(self, number: int) -> None:
+        self._next_pair = number + 1
+        self._skipped.discard(number)
+        self.figures.pairs += number in self._pairs
+        first = self._grid.window_ending_with(number)
+        if first is not None:
+            self._window(first)
+        self._forget(self._grid.oldest_needed_after(number))
+
+    def _window(self, first: int) -> None:
+        """Make the window that begins with pair `first`, if all of its pairs are there and share at least one sense."""
+        numbers = range(first, first + self._settings.window.pairs)
+        pairs = [self._pairs[number] for number in numbers if number in self._pairs]
+        senses = self._senses_of(pairs)
+        if len(pairs) < len(numbers) or not senses:
+            return
+        start_ns, end_ns = self._grid.pair_start_ns(first), self._grid.pair_start_ns(first + len(pairs))
+        sensor = self._settings.sensor
+        window = Window(
+            id=WindowId(f"{sensor}/{self.epoch}/{first}"),
+            sensor=sensor,
+            epoch=self.epoch,
+            first_pair=first,
+            start=self._moment(start_ns),
+            end=self._moment(end_ns),
+            slots=tuple(pair.slot for pair in pairs),
+            senses=senses,
+            views=self._views(pairs, start_ns, end_ns, seen=Sense.SIGHT in senses),
+        )
+        self._holds.hold(window.id, window.slots)
+        self.figures.windows += 1
+        self._out(window)
+
+    def _senses_of(self, pairs: list[_Pair]) -> frozenset[Sense]:
+        """The senses that all pairs have without a gap, the picture always in one size."""
+        senses = set()
+        if all(pair.frames == 2 and pair.shapes == pairs[0].shapes for pair in pairs):
+            senses.add(Sense.SIGHT)
+        if all(pair.samples == self._grid.samples for pair in pairs):
+            senses.add(Sense.SOUND)
+        return frozenset(senses) if pairs else frozenset()
+
+    def _views(self, pairs: list[_Pair], start_ns: int, end_ns: int, *, seen: bool) -> tuple[View, ...]:
+        sight = [readings for readings in self._sight_readings if start_ns <= readings[0].at_ns < end_ns]
+        sound = [reading for reading in self._sound_readings if start_ns <= reading.at_ns < end_ns]
+        out = []
+        for place, view in enumerate(self._layout.views):
+            height, width = pairs[0].shapes[view] if seen else (0, 0)
+            cues = summarise([readings[place] for readings in sight], sound)
+            out.append(View(id=view, height=height, width=width, cues=cues))
+        return tuple(out)
+
+    def _forget(self, before: int) -> None:
+        """Let go of pairs that no later window needs."""
+        for number in [number for number in self._pairs if number < before]:
+            self._holds.drop(self._pairs.pop(number).slot)
+        self._skipped = {number for number in self._skipped if number >= before}
+        start_ns = self._grid.pair_start_ns(before)
+        while self._sight_readings and self._sight_readings[0][0].at_ns < start_ns:
+            self._sight_readings.popleft()
+        while self._sound_readings and self._sound_readings[0].at_ns < start_ns:
+            self._sound_readings.popleft()

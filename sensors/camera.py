@@ -1,0 +1,60 @@
+"""Local cameras, through OpenCV's V4L2: pictures without sound, timed as they arrive."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from sensors.clock import BoxTime
+from sensors.fault import FaultReason, SensorFault
+from sensors.picture import MAX_PIXELS
+from sensors.settings import SensorSettings
+from sensors.source import Opened, Sink
+from sensors.window import Sense
+
+
+@dataclass(frozen=True, slots=True)
+class CameraFrame:
+    """A frame of OpenCV: uint8[H, W, 3], BGR."""
+
+    bgr: NDArray[np.uint8]
+
+    def luma(self) -> NDArray[np.uint8]:
+        """uint8[H, W]."""
+        return np.asarray(cv2.cvtColor(self.bgr, cv2.COLOR_BGR2GRAY), np.uint8)
+
+    def rgb(self) -> NDArray[np.uint8]:
+        """uint8[H, W, 3]."""
+        return np.asarray(cv2.cvtColor(self.bgr, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+class CameraSource:
+    """One V4L2 device. A read of it cannot be given a timeout: a camera that hangs ends with the process, at its stall limit."""
+
+    def __init__(self, settings: SensorSettings, box: BoxTime) -> None:
+        """`v4l2:/dev/videoN`."""
+        self._device = settings.source.removeprefix("v4l2:")
+        self._box = box
+
+    def run_once(self, sink: Sink) -> None:
+        """Open, and feed until it gives out."""
+        capture = cv2.VideoCapture(self._device, cv2.CAP_V4L2)
+        try:
+            if not capture.isOpened():
+                raise SensorFault(FaultReason.NOT_FOUND, f"{self._device} cannot be opened: is it there, free, and in the group video?")
+            self._feed(capture, sink)
+        finally:
+            capture.release()
+
+    def _feed(self, capture: cv2.VideoCapture, sink: Sink) -> None:
+        width, height = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
+        if width * height > MAX_PIXELS:
+            raise SensorFault(FaultReason.UNSUPPORTED, f"a picture of {width}x{height} is too large")
+        sink.opened(Opened(senses=frozenset({Sense.SIGHT}), width=width, height=height, fps=float(capture.get(cv2.CAP_PROP_FPS)), codec="v4l2"))
+        while True:
+            got, bgr = capture.read()
+            if not got:
+                raise SensorFault(FaultReason.ENDED, f"{self._device} gives no more frames: was it unplugged?")
+            sink.progress()
+            sink.assembly.picture(self._box.now_ns(), CameraFrame(np.asarray(bgr, np.uint8)))

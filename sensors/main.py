@@ -1,0 +1,194 @@
+"""The sensor process: opens its one source again and again, for ever, and says what comes of it. It ends when its socket closes.
+
+Three threads: this one reads the source and assembles, one listens to the supervisor, one says the figures every second and ends
+the process where a read hangs beyond its time. What the source sends may be hostile; nothing here holds a secret but the source's own.
+"""
+
+import argparse
+import json
+import logging
+import os
+import random
+import socket
+import threading
+import time
+from pathlib import Path
+
+from sensors.assembly import Assembly
+from sensors.clock import BoxTime, RecordingTime
+from sensors.fault import FaultReason, SensorFault
+from sensors.holds import Holds
+from sensors.moment import BootId
+from sensors.news import Release, SensorCondition, SensorFigures, SensorNews
+from sensors.settings import SensorSettings
+from sensors.slots import SlotLayout, Slots
+from sensors.source import Opened, Source
+from sensors.sources import scheme_of
+from sensors.window import Window
+from sensors.wire import Codec, receive
+
+SAYS: Codec[Window | SensorNews | SensorFigures] = Codec(Window | SensorNews | SensorFigures)
+HEARS: Codec[SensorSettings | Release] = Codec(SensorSettings | Release)
+
+FIRST_WAIT_S, MOST_WAIT_S, HEALTHY_S = 0.5, 30.0, 60.0
+OVERDUE_S = 10.0
+"""How far beyond its stall limit a read may hang before the process ends itself: some drivers cannot be interrupted."""
+
+log = logging.getLogger("omniwatch.sensor")
+
+
+class Reporter:
+    """The process's end of the wire, and what is known of the source. It is the sink of every source."""
+
+    def __init__(self, settings: SensorSettings, end: socket.socket) -> None:
+        """Speaks for the sensor of `settings`."""
+        self.settings = settings
+        self.assembly: Assembly
+        self.opened_at = 0.0
+        self._end = end
+        self._condition = SensorCondition.OPENING
+        self._reconnects = -1
+        self._fresh = time.monotonic()
+        self._lock = threading.Lock()
+
+    def say(self, message: Window | SensorNews | SensorFigures) -> None:
+        """Send; where nobody listens any more, end."""
+        try:
+            with self._lock:
+                self._end.send(SAYS.encode(message))
+        except OSError:
+            os._exit(0)
+
+    def opened(self, what: Opened) -> None:
+        """The source is open: a new epoch, and the sensor is online."""
+        self.assembly.begin(what.senses)
+        self.opened_at = time.monotonic()
+        self._reconnects += 1
+        self.progress()
+        self._condition = SensorCondition.ONLINE
+        self.say(
+            SensorNews(
+                sensor=self.settings.sensor,
+                condition=self._condition,
+                width=what.width,
+                height=what.height,
+                fps=what.fps,
+                codec=what.codec,
+                sound_codec=what.sound_codec,
+                sound_rate_hz=what.sound_rate_hz,
+            )
+        )
+
+    def progress(self) -> None:
+        """Something fresh has come."""
+        self._fresh = time.monotonic()
+
+    def lost(self, fault: SensorFault) -> None:
+        """The source has given out. Said once an outage, and again when the reason is another."""
+        self._condition = SensorCondition.LOST
+        self.say(SensorNews(sensor=self.settings.sensor, condition=self._condition, reason=fault.reason.value, detail=fault.detail))
+
+    def ended(self) -> None:
+        """The recording has been read to its end."""
+        self.say(SensorNews(sensor=self.settings.sensor, condition=SensorCondition.ENDED))
+
+    def report_forever(self) -> None:
+        """Say the figures every second, and end the process where a read hangs beyond its time."""
+        while True:
+            figures = self.assembly.figures
+            self.say(
+                SensorFigures(
+                    sensor=self.settings.sensor,
+                    frames=figures.frames,
+                    pairs=figures.pairs,
+                    windows=figures.windows,
+                    dropped_pairs=figures.dropped_pairs,
+                    jumps=figures.jumps,
+                    reconnects=max(0, self._reconnects),
+                    last_frame_boot_ns=figures.last_frame_ns,
+                    last_sound_boot_ns=figures.last_sound_ns,
+                    level_dbfs=figures.level_dbfs,
+                )
+            )
+            silent_s = time.monotonic() - self._fresh
+            if self._condition is SensorCondition.ONLINE and self.settings.replay is None and silent_s > self.settings.stall_after_s + OVERDUE_S:
+                self.lost(SensorFault(FaultReason.STALLED, f"a read hangs for {silent_s:.0f} s; the process is started again"))
+                os._exit(3)
+            time.sleep(1.0)
+
+
+def make_source(settings: SensorSettings, secret: dict[str, str]) -> Source:
+    """The kind of source that the settings mean. Libraries are loaded only for the kind that is needed."""
+    box = BoxTime(BootId(""))
+    match scheme_of(settings.source):
+        case "v4l2":
+            from sensors.camera import CameraSource  # noqa: PLC0415
+
+            return CameraSource(settings, box)
+        case "mic":
+            from sensors.microphone import MicrophoneSource  # noqa: PLC0415
+
+            return MicrophoneSource(settings, box)
+        case _:
+            from sensors.stream import StreamSource  # noqa: PLC0415
+
+            return StreamSource(settings, secret.get("username"), secret.get("password"), box)
+
+
+def watch(source: Source, reporter: Reporter) -> None:
+    """Open and feed, again and again; the waits between tries double up to a cap, and begin anew after a healthy time."""
+    failures = 0
+    while True:
+        reporter.opened_at = time.monotonic()
+        try:
+            source.run_once(reporter)
+        except SensorFault as fault:
+            healthy = time.monotonic() - reporter.opened_at >= HEALTHY_S
+            failures = 1 if healthy else failures + 1
+            if fault.reason is FaultReason.JUMPED:
+                reporter.assembly.figures.jumps += 1
+            reporter.lost(fault)
+        else:
+            reporter.ended()
+            return
+        if reporter.settings.replay is not None:
+            return
+        time.sleep(min(MOST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(failures - 1, 10)) * (1 - 0.2 * random.random()))  # noqa: S311 - jitter
+
+
+def listen(end: socket.socket, holds: Holds) -> None:
+    """Hear releases until the supervisor closes the socket; then the process ends, whatever it is doing."""
+    while data := receive(end):
+        message = HEARS.decode(data)
+        if isinstance(message, Release):
+            for window in message.windows:
+                holds.release(window)
+    os._exit(0)
+
+
+def main() -> None:
+    """Entry point: `python -m sensors.main --socket FD --slots FD [--secret FD]`."""
+    parser = argparse.ArgumentParser()
+    for name, needed in (("socket", True), ("slots", True), ("secret", False)):
+        parser.add_argument(f"--{name}", type=int, required=needed)
+    arguments = parser.parse_args()
+    end = socket.socket(fileno=arguments.socket)
+    secret = json.loads(os.fdopen(arguments.secret, "rb").read()) if arguments.secret is not None else {}
+    first = receive(end)
+    settings = HEARS.decode(first) if first else None
+    if not isinstance(settings, SensorSettings):
+        return
+    slots = Slots(SlotLayout.of(settings), arguments.slots, writable=True)
+    holds = Holds(settings.slots)
+    boot_id = BootId(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
+    moments = RecordingTime(settings.replay) if settings.replay else BoxTime(boot_id)
+    reporter = Reporter(settings, end)
+    reporter.assembly = Assembly(settings, slots, holds=holds, moment=moments.moment, out=reporter.say)
+    threading.Thread(target=listen, args=(end, holds), name="supervisor", daemon=True).start()
+    threading.Thread(target=reporter.report_forever, name="figures", daemon=True).start()
+    watch(make_source(settings, secret), reporter)
+    threading.Event().wait()  # a recording is over; the supervisor ends us when it has released the last window
+
+
+if __name__ == "__main__":
+    main()

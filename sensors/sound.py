@@ -1,0 +1,40 @@
+"""Sound on its way to the judge: whatever a source gives becomes mono float32 at 16 kHz. It knows no microphone."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+import av
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+from numpy.typing import NDArray
+
+from sensors.moment import NANOSECONDS
+from sensors.settings import SAMPLE_RATE_HZ
+
+MAX_RATE_HZ = 192_000
+MAX_CHANNELS = 8
+
+
+class Resampler:
+    """FFmpeg's resampler, one an opening."""
+
+    def __init__(self) -> None:
+        """Takes any format; the first frame decides."""
+        self._resampler = AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE_HZ)
+
+    def feed(self, frame: AudioFrame) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """Samples, -1..1, and how many nanoseconds after the frame's own time the first of them is; a few may come with the next frame."""
+        begin_ns = _pts_ns(frame)
+        for out in self._resampler.resample(frame):
+            yield _pts_ns(out) - begin_ns, out.to_ndarray().reshape(-1).astype(np.float32, copy=False)
+
+    def feed_samples(self, samples: NDArray[np.int16], rate_hz: int, number: int) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """The same for mono samples of a device, of which the first is its `number`-th."""
+        frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout="mono")
+        frame.sample_rate, frame.time_base, frame.pts = rate_hz, Fraction(1, rate_hz), number
+        yield from self.feed(frame)
+
+
+def _pts_ns(frame: AudioFrame) -> int:
+    return 0 if frame.pts is None or frame.time_base is None else round(frame.pts * frame.time_base * NANOSECONDS)

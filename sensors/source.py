@@ -1,0 +1,42 @@
+"""The seam in front of every kind of source: it opens, feeds an assembly until it gives out, and says why it did."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from sensors.assembly import Assembly
+from sensors.window import Sense
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """What a source turned out to be."""
+
+    senses: frozenset[Sense]
+    width: int = 0
+    height: int = 0
+    fps: float = 0.0
+    codec: str = ""
+    sound_codec: str = ""
+    sound_rate_hz: int = 0
+
+
+class Sink(Protocol):
+    """Where a source's frames and sound go."""
+
+    assembly: Assembly
+
+    def opened(self, what: Opened) -> None:
+        """The first of it has come: a new epoch begins."""
+        ...
+
+    def progress(self) -> None:
+        """Something fresh has come."""
+        ...
+
+
+class Source(Protocol):
+    """One kind of source."""
+
+    def run_once(self, sink: Sink) -> None:
+        """Open, and feed until it gives out: SensorFault then. Returns only at the end of a recording."""
+        ...
