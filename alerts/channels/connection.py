@@ -8,7 +8,6 @@ never holds more than what is on its way. Callbacks only hand values to the even
 import asyncio
 import logging
 import socket
-import struct
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +15,6 @@ from enum import StrEnum
 from pathlib import Path
 
 import paho.mqtt.client as paho
-from paho.mqtt import MQTTException
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -184,8 +182,6 @@ class Connection:
             problem = self._heard or "the connection was lost"
         except OSError as error:
             problem = str(error)
-        except (MQTTException, struct.error, LookupError, ValueError) as error:  # what paho raises over bytes that are no MQTT
-            problem = f"the other end does not speak MQTT: {error}"
         finally:
             self._post(self._end, problem)
 

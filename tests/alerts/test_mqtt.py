@@ -389,6 +389,21 @@ asyncio.run(die())
     late.close()
 
 
+def test_what_was_on_its_way_when_the_broker_died_is_known_at_once_not_to_have_arrived(broker: Broker) -> None:
+    async def story() -> None:
+        async with running(broker.port, patience_s=60.0) as box:
+            await until(lambda: box.channel.connected)
+            broker.signal(signal.SIGSTOP)
+            on_the_way = asyncio.create_task(box.channel.send(note(0)))
+            await asyncio.sleep(0)
+            broker.kill()
+            async with asyncio.timeout(5):
+                assert (await on_the_way).outcome is Outcome.RETRY
+            assert (await box.channel.send(note(0))).outcome is Outcome.RETRY
+
+    asyncio.run(story())
+
+
 def test_a_broker_that_stands_still_is_noticed_by_the_age_of_the_heartbeat_long_before_the_keepalive(broker: Broker) -> None:
     async def story() -> None:
         async with running(broker.port, patience_s=0.3, keepalive_s=60) as box:
@@ -419,6 +434,7 @@ def test_a_broker_that_stands_still_is_noticed_by_the_age_of_the_heartbeat_long_
         b"\x20\x01\x00",  # a CONNACK cut short
         b"\x20\x03\x00\x00\x7f",  # properties that are not there
         b"\x20\x09\x00\x00\x06\xee\xee\xee\xee\xee\xee",  # properties that do not exist
+        b"\x20\x03\x00\x00\x00\x40\x03\x00\x01\xee",  # accepted; then a PUBACK with a reason that does not exist
     ],
 )
 def test_a_peer_that_speaks_no_mqtt_is_an_outage_like_any_other(words: bytes) -> None:
@@ -432,6 +448,7 @@ def test_a_peer_that_speaks_no_mqtt_is_an_outage_like_any_other(words: bytes) ->
         async with server, running(server.sockets[0].getsockname()[1]) as box:
             await until(lambda: box.channel.statistics().problem not in ("", "not connected yet"))
             assert not box.channel.connected
+            assert "broke" not in box.channel.statistics().problem, "that would be our own fault"
 
     asyncio.run(story())
 
