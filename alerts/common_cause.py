@@ -24,40 +24,42 @@ class Loss:
     sensor: SensorId
     at: Moment
     back: Moment | None = None
+    together: bool = False
+    """It was lost with others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Losses:
-    """Sensors that are lost, or came back a short time ago, and those that belong together."""
+    """Sensors that are lost, or came back a short time ago."""
 
     losses: tuple[Loss, ...] = ()
     group: tuple[SensorId, ...] = ()
-    """Whoever was ever lost with the others, until all are back. It only grows, so that its alarm is not told anew at each return."""
+    """Whoever was lost with the others, until all have been back for a while. It only grows, so that a return is not told as news."""
 
     @property
     def grouped(self) -> frozenset[SensorId]:
-        """Members of the group that need not be told of singly. One that has been back for a while and is lost again is news."""
-        return frozenset(loss.sensor for loss in self.losses if loss.sensor in self.group)
+        """Sensors that need not be told of singly. One that had been back for a while and is lost again, alone, is not among them."""
+        return frozenset(loss.sensor for loss in self.losses if loss.together)
 
 
 def observed(losses: Losses, lost: frozenset[SensorId], at: Moment) -> Losses:
     """Fold which sensors are lost at `at`. To be done before their own alarms are decided, so that several at once are one."""
-    known = {loss.sensor: _aged(loss, lost, at) for loss in losses.losses}
-    remembered = [loss for loss in known.values() if loss.back is None or _is_within(loss.back, at)]
-    new = [Loss(sensor=sensor, at=at) for sensor in sorted(lost - {loss.sensor for loss in remembered})]
-    every = (*remembered, *new)
-    away = [loss for loss in every if loss.back is None]
-    if not away:
-        return Losses(losses=every)
-    together = [loss.sensor for loss in away if _is_within(loss.at, at)] if new else []
-    joined = together if len(together) > 1 else []
-    return Losses(losses=every, group=tuple(dict.fromkeys((*losses.group, *joined))))
+    aged = [_aged(loss, lost, at) for loss in losses.losses]
+    kept = [loss for loss in aged if loss.back is None or _is_within(loss.back, at)]
+    new = sorted(lost - {loss.sensor for loss in kept})
+    kept += [Loss(sensor=sensor, at=at) for sensor in new]
+    fresh = {loss.sensor for loss in kept if loss.back is None and _is_within(loss.at, at)} if new else set()
+    if len(fresh) > 1:
+        kept = [replace(loss, together=True) if loss.sensor in fresh else loss for loss in kept]
+    members = [loss.sensor for loss in kept if loss.together]
+    return Losses(losses=tuple(kept), group=tuple(dict.fromkeys((*losses.group, *members))) if members else ())
 
 
 def common_answer(losses: Losses, at: Moment, *, opening: bool) -> Judged:
     """The answer to `sensors-lost`. `opening`: a sensor is still opening for the first time, so nobody can say that all are there."""
+    away = any(loss.together and loss.back is None for loss in losses.losses)
     absent = Verdict.UNSURE if opening else Verdict.NO
-    return answer(names.SENSORS_LOST, Verdict.YES if losses.group else absent, at, note=listed(losses.group))
+    return answer(names.SENSORS_LOST, Verdict.YES if away else absent, at, note=listed(losses.group))
 
 
 def _aged(loss: Loss, lost: frozenset[SensorId], at: Moment) -> Loss:
