@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from pydantic import TypeAdapter
 
-from alerts.alert import AlertState, Change
+from alerts.alert import AlertId, AlertState, Change
 from alerts.decision import Context, Decision
 from alerts.event import MAX_SHELF, Commanded, Event, Judged, Ticked, Verb
 from alerts.reason import Reason
@@ -24,8 +24,11 @@ NAMED_SILENCES = {Reason.SHELVED, Reason.SUPPRESSED, Reason.COOLDOWN, Reason.FLO
 INHIBITOR = PolicyId("picture-dark")
 ALARM_FLOOD = (PolicyId("alarm-flood"), ViewId("box"))
 START = datetime(2026, 3, 28, 20, 0, tzinfo=UTC)
+TRACKS: TypeAdapter[Track] = TypeAdapter(Track)
+EVENTS: TypeAdapter[Event] = TypeAdapter(Event)
 
 seconds = st.sampled_from([0, 0, 4, 12, 60]).map(lambda number: timedelta(seconds=number))
+judges = st.sampled_from([JudgeKind.OMNI, JudgeKind.CUES])
 triggers = st.sampled_from([Trigger(count=1, of=1), Trigger(count=2, of=3), Trigger(count=3, of=4), Trigger(count=2, of=2)])
 policies = st.builds(
     Policy,
@@ -65,19 +68,21 @@ class Rules(RuleBasedStateMachine):
         self.boot, self.up_s, self.utc = 0, 8, START
         self.counted: dict[int, bool] = {}
         """The answers of this boot that may open: end of the window in seconds, and whether it was a yes."""
+        self.untold: AlertId | None = None
+        """The alert whose opening was not told, while it stands."""
         self.newest_s = -1
         """End of the newest window of this boot that was decided or had no data."""
 
     # What can happen.
 
-    @rule(verdict=st.sampled_from(Verdict), by=st.sampled_from([JudgeKind.OMNI, JudgeKind.CUES]), lag=st.sampled_from([0, 0, 1, 2, 5]))
+    @rule(verdict=st.sampled_from(Verdict), by=judges, lag=st.sampled_from([0, 0, 1, 2, 5]))
     def judged(self, verdict: Verdict, by: JudgeKind, lag: int) -> None:
         self._judged(verdict, by, lag)
 
-    @rule(verdict=st.sampled_from([Verdict.YES, Verdict.NO]), times=st.integers(1, 12))
-    def judged_in_a_row(self, verdict: Verdict, times: int) -> None:
+    @rule(verdict=st.sampled_from([Verdict.YES, Verdict.NO]), by=judges, times=st.integers(1, 18))
+    def judged_in_a_row(self, verdict: Verdict, by: JudgeKind, times: int) -> None:
         for _ in range(times):
-            self._judged(verdict, JudgeKind.OMNI, 0)
+            self._judged(verdict, by, 0)
 
     @rule(passed_s=st.sampled_from([1, 1, 5, 30, 100]))
     def time_passes(self, passed_s: int) -> None:
@@ -97,9 +102,10 @@ class Rules(RuleBasedStateMachine):
     def somebody_sets_the_clock(self, days: int) -> None:
         self.utc += timedelta(days=days)
 
-    @rule(down_s=st.integers(10, 10_000))
-    def reboot(self, down_s: int) -> None:
-        self.boot, self.up_s, self.utc = self.boot + 1, 8, self.utc + timedelta(seconds=down_s)
+    @rule(down_s=st.integers(10, 10_000), days=st.sampled_from([0, 0, -3000]))
+    def reboot(self, down_s: int, days: int) -> None:
+        """`days`: it comes up with its clock set back, as a box without a battery does."""
+        self.boot, self.up_s, self.utc = self.boot + 1, 8, self.utc + timedelta(days=days, seconds=down_s)
         self.counted, self.newest_s = {}, -1
 
     # What must be true then.
@@ -110,14 +116,14 @@ class Rules(RuleBasedStateMachine):
         self._fold(Ticked(at=self._now()))
         assert self.track.shelf is None
 
-    @precondition(lambda self: self.track.withheld is not None)
+    @precondition(lambda self: self.untold is not None)
     @rule()
     def what_was_withheld_is_told_when_nothing_silences_it_any_more(self) -> None:
-        alert = self.track.alert
+        untold = self.untold
         self.context = replace(self.context, active=frozenset())
         self._pass(round(max(MAX_SHELF, self.policy.cooldown).total_seconds()))
         decisions = [self._fold(Ticked(at=self._now())) for _ in range(2)]
-        assert any(one.told and one.change in (Change.OPENED, Change.REOPENED) and one.alert.id == alert.id for one in decisions)
+        assert any(one.told and one.change in (Change.OPENED, Change.REOPENED) and one.alert.id == untold for one in decisions)
 
     @invariant()
     def the_alert_stands_where_the_track_stands(self) -> None:
@@ -135,10 +141,9 @@ class Rules(RuleBasedStateMachine):
     def _a_replay_of_the_log_gives_the_same_track(self) -> None:
         if not hasattr(self, "log"):
             return
-        events: TypeAdapter[Event] = TypeAdapter(Event)
         track = self.first
         for line in self.log:
-            track = decide(track, events.validate_json(events.dump_json(line.event)), self.policy, line.context).track
+            track = decide(track, EVENTS.validate_json(EVENTS.dump_json(line.event)), self.policy, line.context).track
         assert track == self.track
 
     def _holds(self, before: Track, event: Event, decision: Decision) -> None:
@@ -153,6 +158,12 @@ class Rules(RuleBasedStateMachine):
             self._only_a_no_of_rank_and_in_order_clears(before, event)
         if isinstance(event, Judged) and event.judgement.verdict is Verdict.YES:
             self._enough_yes_answers_open(before, event.judgement, decision)
+
+    def _note_what_is_untold(self, decision: Decision) -> None:
+        if decision.opens and not decision.told:
+            self.untold = decision.alert.id
+        elif decision.told or decision.track.alert is None:
+            self.untold = None
 
     def _transitions_are_consecutive(self, decision: Decision) -> None:
         if decision.alert:
@@ -225,9 +236,9 @@ class Rules(RuleBasedStateMachine):
         before = self.track
         decision = decide(before, event, self.policy, self.context)
         self.log.append(Told(event=event, context=self.context))
-        stored: TypeAdapter[Track] = TypeAdapter(Track)
-        self.track = stored.validate_json(stored.dump_json(decision.track))
+        self.track = TRACKS.validate_json(TRACKS.dump_json(decision.track))
         self._holds(before, event, decision)
+        self._note_what_is_untold(decision)
         return decision
 
     def _pass(self, passed_s: int) -> None:
@@ -239,4 +250,4 @@ class Rules(RuleBasedStateMachine):
 
 
 TestRules = Rules.TestCase
-TestRules.settings = settings(max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+TestRules.settings = settings(max_examples=400, stateful_step_count=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
