@@ -147,7 +147,7 @@ class _Rows:
             log.debug("%s: %s", self._channel, error)
             return ()
         known = {each.notification for each in self._unwritten}
-        return tuple(each for each in waiting if each.id not in known)[:ROWS_A_WAVE]
+        return tuple(each for each in waiting if each.id not in known)
 
     async def settle(self, deliveries: Sequence[Delivery]) -> None:
         """Write what became of them. Where the store will not take that now, it is kept, and they are not told again meanwhile."""

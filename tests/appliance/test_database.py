@@ -62,6 +62,16 @@ def test_of_work_that_shares_a_transaction_only_the_guilty_one_fails() -> None:
     asyncio.run(story())
 
 
+def test_a_commit_is_on_the_disk_and_not_only_on_its_way_there(tmp_path: Path) -> None:
+    async def story() -> None:
+        database = await Database.open(DatabaseSettings(path=tmp_path / "state.db"))
+        assert await database.do(lambda connection: connection.execute("PRAGMA synchronous").fetchone()[0]) == 2, "2 is FULL"
+        assert await database.do(lambda connection: connection.execute("PRAGMA journal_mode").fetchone()[0]) == "wal"
+        await database.close()
+
+    asyncio.run(story())
+
+
 def test_a_second_appliance_on_the_same_file_is_refused(tmp_path: Path) -> None:
     script = """
 import asyncio, sys

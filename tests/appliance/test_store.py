@@ -5,6 +5,8 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from alerts.alert import Alert, AlertId, AlertState, Change
 from alerts.decision import Decision
 from alerts.notification import Delivery, Notification, Outcome, notification_id
@@ -12,6 +14,8 @@ from alerts.reason import Reason
 from alerts.track import Track
 from analyzers.judgement import JudgeKind, Judgement, Verdict
 from analyzers.policy import PolicyId, Severity
+from appliance.database import Database
+from appliance.rows import tracks
 from appliance.store import MEMORY, DatabaseSettings, Retention, Store, StoreFailed
 from sensors.moment import BootId, Moment
 from sensors.window import SensorId, ViewId
@@ -193,6 +197,40 @@ def test_an_older_state_that_was_held_up_never_replaces_a_newer_one() -> None:
         await store.close(at(3))
 
     asyncio.run(story())
+
+
+def test_of_two_writes_of_a_track_the_one_that_was_decided_later_wins_in_whatever_order_they_come() -> None:
+    async def story() -> str:
+        database = await Database.open(DatabaseSettings(path=MEMORY))
+        for number, note in ((2, "newer"), (1, "older")):
+            statement = tracks([(number, track(note=note))])
+            await database.do(lambda connection, each=statement: connection.executemany(each.sql, each.rows).rowcount)
+        found = await database.do(lambda connection: connection.execute("SELECT body FROM track").fetchone()[0])
+        await database.close()
+        return str(found)
+
+    assert "newer" in asyncio.run(story())
+
+
+def test_what_was_only_noted_waits_while_the_disk_is_full_and_is_written_when_there_is_room(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+
+    async def story() -> None:
+        store = await Store.open(DatabaseSettings(path=path, max_bytes=400_000), at(0))
+        await _fill(store)
+        held = await store.pending("mqtt", 1000)
+        store.noted(track(AlertState.PENDING, note="kept"))
+        for n in range(1000):
+            store.judged(judgement(4.0 * n, Verdict.YES if n % 2 else Verdict.NO))
+        with pytest.raises(StoreFailed, match="full"):
+            await store.upkeep(at(2))
+        await store.settle([outcome(each, Outcome.DELIVERED) for each in held])
+        await store.upkeep(at(4))
+        assert [each.note for each in await store.tracks()] == ["kept"]
+        await store.close(at(6))
+
+    asyncio.run(story())
+    assert rows(path, "SELECT max(id) FROM span") == [(1000,)], "written; the oldest may have made room since"
 
 
 def test_a_track_that_stands_still_is_not_written_again(tmp_path: Path) -> None:
