@@ -6,6 +6,7 @@ It opens no sensor, no model and no connection.
 import os
 from dataclasses import dataclass, field
 from datetime import timedelta
+from math import ceil
 from pathlib import Path
 
 from alerts.channels.connection import MqttSettings
@@ -230,6 +231,6 @@ def slots(shape: WindowShape, views: int, judge: JudgeConfig) -> int:
     Cues answer at once; a model's windows wait for up to `max_age`, and while a batch runs, for its `deadline` more.
     """
     waiting_s = 0.0 if judge.kind is JudgeKind.CUES else (judge.max_age + judge.deadline).total_seconds()
-    needed = shape.pairs + shape.stride_pairs + round(waiting_s / shape.pair_s + 0.5) + SPARE_PAIRS
+    needed = shape.pairs + shape.stride_pairs + ceil(waiting_s / shape.pair_s) + SPARE_PAIRS
     pair_bytes = views * FRAMES_A_PAIR * shape.longest_side**2 * 3 + 4 * round(SAMPLE_RATE_HZ * shape.pair_s)
     return max(shape.pairs + shape.stride_pairs + SPARE_PAIRS, min(needed, MAX_SLOT_BYTES // pair_bytes))

@@ -18,7 +18,6 @@ _MESSAGES = {
     "string_type": "must be text; put it in quotes",
     "string_too_short": "must not be empty",
     "string_too_long": "must be at most {max_length} characters",
-    "string_pattern_mismatch": "holds a character that does not belong here",
     "int_type": "must be a whole number",
     "int_from_float": "must be a whole number",
     "float_type": "must be a number",
@@ -33,8 +32,8 @@ _MESSAGES = {
     "model_type": "must be keys with values",
     "model_attributes_type": "must be keys with values",
     "is_instance_of": "must be !secret NAME: the password lies in a file called NAME, never in this one",
-    "too_short": "must hold at least {min_length}",
-    "too_long": "must hold at most {max_length}",
+    "too_short": "has too few entries: at least {min_length}",
+    "too_long": "has too many entries: at most {max_length}",
 }
 """By pydantic's name for the error; its own words where there are none here."""
 

@@ -72,7 +72,7 @@ def _name(draft: Draft, seen: dict[str, Draft]) -> Iterator[Problem]:
         yield draft.at(key).problem(f'"{name}" is a policy that every box has; give this one another id')
     elif name in seen:
         first = seen[name].place.problem("").line
-        hint = "give this one an id of its own" if key == "use" else "ids are unique"
+        hint = "give this one an id of its own" if key == "use" else "give one of them another id"
         yield draft.at(key).problem(f'there is another policy "{name}", in line {first}', hint)
     else:
         seen[name] = draft
@@ -87,7 +87,8 @@ def _levels(draft: Draft) -> Iterator[Problem]:
     form = draft.form
     if form.clear_below is not None and form.clear_below >= form.threshold:
         key = "clear_below" if "clear_below" in draft.own & _written(draft).keys() else "threshold"
-        yield draft.at(key).problem(f"clear_below ({form.clear_below:g}) must be below threshold ({form.threshold:g})")
+        than = f"below threshold ({form.threshold:g})" if key == "clear_below" else f"above clear_below ({form.clear_below:g})"
+        yield draft.at(key).problem(f"must be {than}")
     if form.zone is not None and form.senses == (Sense.SOUND,):
         yield draft.at("zone").problem("a zone is a part of the picture, and this policy needs sound alone")
     if form.fallback is not None and form.fallback.rule() is None:

@@ -3,7 +3,10 @@
 Draft 7, which is what yaml-language-server reads best; pydantic writes 2020-12, and the two differ for us in one word.
 """
 
+import json
+import sys
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema
@@ -45,6 +48,12 @@ def catalogue_schema() -> dict[str, Any]:
     return _draft_7(CatalogueForm.model_json_schema(ref_template=REFERENCE, schema_generator=_AsWritten), "Omniwatch catalogue of policies")
 
 
+def write(folder: Path) -> None:
+    """Write both schemas into `folder`, as they are committed."""
+    for name, schema in (("appliance", json_schema()), ("catalogue", catalogue_schema())):
+        (folder / f"{name}.schema.json").write_text(json.dumps(schema, indent=2) + "\n", encoding="utf-8")
+
+
 def _draft_7(schema: dict[str, Any], title: str) -> dict[str, Any]:
     definitions = {name: _plain(definition) for name, definition in schema.pop("$defs").items()}
     return {"$schema": DIALECT, **_plain(schema), "title": title, "definitions": definitions}
@@ -63,3 +72,7 @@ def _plain(part: Any) -> Any:  # noqa: ANN401 - any part of a schema
         for key, value in part.items()
         if key != "title" and not (key == "default" and (value is None or isinstance(value, dict)))
     }
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))

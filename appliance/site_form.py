@@ -70,13 +70,20 @@ def read_listen(value: object) -> tuple[str, int]:
     return found[1] or found[2], int(found[3])
 
 
+def read_host(name: str) -> str:
+    """A name or an address, and nothing else."""
+    if not re.fullmatch(r"[A-Za-z0-9._:-]{1,253}", name):
+        raise ValueError("write the broker's name or address alone, like broker.lan; the port has a key of its own")
+    return name
+
+
 def read_protocol(value: object) -> object:
     """`5` is a number in YAML and a version here."""
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
 FilePath = Annotated[str, Field(min_length=1, max_length=1000)]
-Name = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9._:-]+$")]
+Host = Annotated[str, AfterValidator(read_host)]
 Port = Annotated[Whole, Field(ge=1, le=65535)]
 
 
@@ -106,7 +113,7 @@ class JudgeForm(Form):
 class MqttForm(Form):
     """The broker that alarms are published to."""
 
-    host: Name
+    host: Host
     """Its name or address."""
     port: Port | None = None
     """Default: 1883, with tls 8883."""

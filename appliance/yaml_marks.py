@@ -75,9 +75,14 @@ class Document:
                 # Steps that pydantic adds for alternatives are not in the file; a key that is missing is not either.
                 continue
             key, node = found
-            marked = key if at_key and key is not None else node
+            marked = key if key is not None and (at_key or _is_empty(node)) else node
             shown += _name(node, step, shown)
         return marked, shown
+
+
+def _is_empty(node: Node) -> bool:
+    """Whether there is nothing at all after a key: the parser then puts it where the next thing stands."""
+    return isinstance(node, ScalarNode) and node.value == "" and node.style is None
 
 
 def _child(node: Node, step: str | int) -> tuple[Node | None, Node] | None:
@@ -159,10 +164,15 @@ class _Text:
         return Problem(file=self.file, line=line + 1, column=column + 1, message=message, source_line=_shown(self.lines, line), hint=hint)
 
 
+_UNCLOSED = (
+    ("unexpected end of stream", "this quote is never closed"),
+    ("',' or ']'", "this bracket is not closed, or a comma is missing within it"),
+    ("',' or '}'", "this brace is not closed, or a comma is missing within it"),
+)
+"""What the parser says (a part of it) when something is not closed; an owner is told where it opens."""
 _WORDS = (
     ("cannot start any token", "a character that nothing can begin with", "indent with spaces, and put texts that begin with @, ` or % in quotes"),
     ("mapping values are not allowed here", "a second colon, or a line that is indented too far", "put a text with a colon in quotes; line keys up"),
-    ("unexpected end of stream", "the file ends in the middle of a quoted text", "close the quote"),
     ("maximum depth", f"nested more than {MAX_DEPTH} deep", ""),
     ("another document", "a second document begins here", "keep one document a file: remove this ---"),
     ("but found '?'", "a key where a list was going on", "line keys up with keys, and - with -"),
@@ -177,6 +187,9 @@ def _syntax(source: _Text, error: MarkedYAMLError) -> Problem:
     said = error.problem or error.context or "no YAML"
     if "\\t" in said:
         return source.problem((mark.line, mark.column), "a tab", "indent with spaces")
+    opened = next((told for part, told in _UNCLOSED if part in said), None)
+    if opened and error.context_mark:
+        return source.problem((error.context_mark.line, error.context_mark.column), opened)
     message, hint = next(((told, do) for part, told, do in _WORDS if part in said), (said, ""))
     last = max(0, len(source.lines) - 1)
     place = (mark.line, mark.column) if mark.line <= last else (last, len(source.lines[last]) if source.lines else 0)
