@@ -71,6 +71,7 @@ class Replayed:
         self._clock = clock
         self._seen = seen
         self._attach = attach
+        self.over = asyncio.Event()
         self.problem = ""
 
     async def window(self, window: Window) -> None:
@@ -87,9 +88,11 @@ class Replayed:
         self._attach(layout, descriptor)
 
     def news(self, news: SensorNews) -> None:
-        """Remember why a recording could not be read."""
+        """The recording is over, or cannot be read."""
         if news.condition is SensorCondition.LOST:
             self.problem = f"{news.reason}: {news.detail}"
+        if news.condition in (SensorCondition.LOST, SensorCondition.ENDED):
+            self.over.set()
 
     def figures(self, figures: SensorFigures) -> None:
         """Nothing of these matters to a recording."""
@@ -113,22 +116,23 @@ async def replay(recording: Path, configuration: Configuration, sensor: SensorCo
 
 
 async def _play(settings: SensorSettings, pipeline: Pipeline, receiver: Replayed) -> None:
-    ended = asyncio.Event()
-    link = SensorLink(settings, None, receiver, ended.set)
+    """Run the sensor process over the recording until it says that it has read it to its end."""
+    link = SensorLink(settings, None, receiver)
     pipeline.release = lambda _sensor, window: link.release(window)
     playing = asyncio.create_task(link.run_once(), name="recording")
-    waiting = asyncio.create_task(ended.wait(), name="end of recording")
-    await asyncio.wait({playing, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    waiting.cancel()
-    if ended.is_set():
-        playing.cancel()
+    over = asyncio.create_task(receiver.over.wait(), name="end of the recording")
     try:
-        await playing
-    except asyncio.CancelledError:
-        if not ended.is_set():
-            raise
-    except (ChildLost, WireError) as error:
-        raise ChildLost("recording", receiver.problem or str(error)) from None
+        await asyncio.wait({playing, over}, return_when=asyncio.FIRST_COMPLETED)
+        if not receiver.over.is_set():
+            await playing
+    except WireError as error:
+        raise ChildLost("recording", str(error)) from None
+    finally:
+        over.cancel()
+        playing.cancel()
+        await asyncio.gather(playing, over, return_exceptions=True)
+    if receiver.problem:
+        raise ChildLost("recording", receiver.problem)
 
 
 @asynccontextmanager

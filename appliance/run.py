@@ -26,9 +26,8 @@ def run(path: Path) -> int:
 
     try:
         asyncio.run(live())
-    except* OSError as broken:
-        for error in broken.exceptions:
-            log.error("cannot go on: %s", error)  # noqa: TRY400 - the world's fault, in a line
+    except OSError as error:  # what could not be opened at the start: a port that is taken, a folder that may not be written
+        log.error("cannot start: %s", error)  # noqa: TRY400 - the world's fault, in a line
         return 1
     log.info("stopped")
     return 0

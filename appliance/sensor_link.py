@@ -5,7 +5,6 @@ It decides nothing about windows; those go to whoever receives them.
 
 import json
 import os
-from collections.abc import Callable
 from typing import Protocol
 
 from appliance.child import Child, ChildLost, Program, secret_descriptor
@@ -49,11 +48,10 @@ class SensorLink:
     def __init__(
         self, settings: SensorSettings, credentials: Credentials | None, receiver: Receiver, ended: Callable[[], None] | None = None
     ) -> None:
-        """`ended` is called when a recording has been read to its end (in a replay)."""
+        """Nothing runs until `run_once`."""
         self.settings = settings
         self.credentials = credentials
         self._receiver = receiver
-        self._ended = ended
         self._layout = SlotLayout.of(settings)
         self._child: Child | None = None
 
@@ -93,8 +91,6 @@ class SensorLink:
                 await self._receiver.window(message)
             case SensorNews():
                 self._receiver.news(message)
-                if message.condition == "ended" and self._ended:
-                    self._ended()
             case SensorFigures():
                 self._receiver.figures(message)
 

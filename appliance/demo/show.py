@@ -22,10 +22,10 @@ from rich.markup import escape
 from appliance.demo.broker import Broker, broker, free_port
 from appliance.demo.film import write
 from appliance.demo.scene import DEMO, DEMO_STAGE, FPS, render, sound
-from appliance.demo.score import Score, score
+from appliance.demo.score import Heard, Score, score
 from appliance.demo.settings import hall_config, source_config
-from appliance.demo.subscriber import Heard, Subscriber
-from appliance.demo.summary import scrape, summary
+from appliance.demo.subscriber import Subscriber
+from appliance.demo.summary import Figures, scrape, summary
 from appliance.demo.timeline import Act, Timeline, truth
 
 SEED = 7
@@ -103,10 +103,10 @@ class _Play:
         summary(self.console, figures, None)
         return self._verdict(code, None)
 
-    def _watch(self, config: Path, sensor: str, seconds: float) -> tuple[tuple[Heard, ...], dict[str, float], int]:
+    def _watch(self, config: Path, sensor: str, seconds: float) -> tuple[tuple[Heard, ...], Figures, int]:
         """Run the appliance for `seconds` from the sensor's first picture; what was heard, the last figures, and its exit status."""
         with Subscriber(self.broker, sensor, self.console) as subscriber, (self.folder / "omniwatch.log").open("w") as log:
-            command = [sys.executable, "-m", "appliance.cli", "run", str(config)]
+            command = [sys.executable, "-m", "appliance", "run", str(config)]
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=log)  # noqa: S603
             try:
                 self._wait(process, subscriber.online, READY_S, "the sensor did not come online")

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
-from paho.mqtt.client import CallbackAPIVersion, Client, MQTTMessage, MQTTProtocolVersion
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from rich.console import Console
 from rich.markup import escape
 

@@ -8,10 +8,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from alerts.builtin import builtin
 from appliance.demo.score import Score
+from sensors.window import SensorId
 
 Figures = Mapping[tuple[str, tuple[tuple[str, str], ...]], float]
 """Samples by name and sorted labels."""
+
+WATCHERS = frozenset(policy.id for policy in builtin(sight=[SensorId("any")], sound=[SensorId("any")]))
+"""The policies that watch the box itself: not what a demo is about, unless they alarm."""
 
 
 def scrape(port: int) -> Figures:
@@ -47,7 +52,7 @@ def _judgements(console: Console, figures: Figures) -> None:
     """How every policy fared: asked, yes, no, unsure, and why it was not asked."""
     rows: dict[str, dict[str, float]] = {}
     for (name, labels), value in figures.items():
-        if name == "omniwatch_judgements_total":
+        if name == "omniwatch_judgements_total" and dict(labels)["policy"] not in WATCHERS:
             row = rows.setdefault(dict(labels)["policy"], {})
             row[_column(dict(labels))] = row.get(_column(dict(labels)), 0) + value
     table = Table(box=None, header_style="dim", pad_edge=False)

@@ -1,0 +1,5 @@
+"""`python -m appliance` is `omniwatch`."""
+
+from appliance.cli import main
+
+main()
