@@ -45,9 +45,7 @@ class Receiver(Protocol):
 class SensorLink:
     """A sensor: its settings, and the child that is up at present, if one is."""
 
-    def __init__(
-        self, settings: SensorSettings, credentials: Credentials | None, receiver: Receiver, ended: Callable[[], None] | None = None
-    ) -> None:
+    def __init__(self, settings: SensorSettings, credentials: Credentials | None, receiver: Receiver) -> None:
         """Nothing runs until `run_once`."""
         self.settings = settings
         self.credentials = credentials
