@@ -53,10 +53,15 @@ def decide(track: Track, event: Event, policy: Policy, context: Context) -> Deci
             return commanded(track, event, policy, context)
         case Ticked():
             return ticked(track, event.at, policy, context)
-        case Withdrawn() if track.alert is None:
-            return Decision(track=Track(policy=track.policy, sensor=track.sensor, view=track.view), reason=Reason.WITHDRAWN)
         case Withdrawn():
-            return episode.withdrawn(track, event.at)
+            return withdraw(track, event.at)
+
+
+def withdraw(track: Track, at: Moment) -> Decision:
+    """The end of a track whose policy is no more; also for one that a restart found in the store and no policy claims."""
+    if track.alert is None:
+        return Decision(track=Track(policy=track.policy, sensor=track.sensor, view=track.view), reason=Reason.WITHDRAWN)
+    return episode.withdrawn(track, at)
 
 
 def _judged(track: Track, event: Judged, policy: Policy, context: Context) -> Decision:

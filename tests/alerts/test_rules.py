@@ -8,6 +8,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from alerts.event import Withdrawn
+from alerts.rules import withdraw
 from alerts.track import Track
 from analyzers.policy import Acknowledge, PolicyId, Severity, Trigger
 from analyzers.schedule import parse
@@ -213,3 +214,11 @@ def test_a_policy_that_is_withdrawn_ends_its_alert_and_its_memory() -> None:
     ended = told.fold(Withdrawn(at=told.at(10)))
     assert (ended.change, ended.told, ended.alert.state) == ("cleared", True, "normal")
     assert told.track == Story().track
+
+
+def test_a_track_that_no_policy_claims_can_be_ended_without_one() -> None:
+    told = Story()
+    told.tell("y")
+    ended = withdraw(told.track, told.at(10))
+    assert (ended.change, ended.alert.transition, ended.track) == ("cleared", 2, Story().track)
+    assert withdraw(ended.track, told.at(11)).change is None

@@ -84,6 +84,12 @@ class Rules(RuleBasedStateMachine):
         for _ in range(times):
             self._judged(verdict, by, 0)
 
+    @rule(first=st.sampled_from([Verdict.YES, Verdict.NO]), late=st.sampled_from([Verdict.YES, Verdict.NO]), lag=st.integers(1, 3))
+    def judged_out_of_order(self, first: Verdict, late: Verdict, lag: int) -> None:
+        self._pass(lag * STRIDE_S)
+        self._judged(first, JudgeKind.OMNI, 0)
+        self._judged(late, JudgeKind.OMNI, lag)
+
     @rule(passed_s=st.sampled_from([1, 1, 5, 30, 100]))
     def time_passes(self, passed_s: int) -> None:
         self._pass(passed_s)
