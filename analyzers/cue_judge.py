@@ -1,7 +1,8 @@
 """The judge of last resort: a policy's `fallback` figures over cues alone. It understands nothing and needs nothing.
 
 Its score is how far the cues are from the figures, laid out like log-odds so that 0 is the figure itself and -1 the point under
-which the answer is a no: 3 dB below for cues in dB, 0.7 times the figure for shares and seconds. Between them it is unsure, so a
+which the answer is a no: 3 dB below for cues in dB, 0.7 times the figure for shares and seconds, for
+darkness 1 / 0.7 times the light. Between them it is unsure, so a
 cue that hovers at its figure neither chatters nor clears. The policy's `threshold` is the model's and plays no part here.
 """
 
@@ -36,9 +37,18 @@ def score(rule: CueRule, cues: Cues) -> float | None:
         value = cues.value(name)
         if value is None:
             return None
-        scores.append(_decibels(value, figure) if name in DECIBELS else _ratio(value, figure))
+        scores.append(_one(name, value, figure))
     # min() lets a NaN pass or not, depending on its place.
     return min(scores) if all(map(isfinite, scores)) else float("nan")
+
+
+def _one(name: CueName, value: float, figure: float) -> float:
+    if name in DECIBELS:
+        return _decibels(value, figure)
+    if name is CueName.DARK:
+        # Darkness has an upper end: what is compared is the light that is left. 0.7 of 0.95 would be broad daylight.
+        return -_ratio(1.0 - value, 1.0 - figure)
+    return _ratio(value, figure)
 
 
 def _decibels(value: float, figure: float) -> float:

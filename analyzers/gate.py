@@ -75,16 +75,17 @@ class Passage:
 
 def ask(policy: Policy, view: View, window: Window, state: GateState, *, normal: bool, armed: bool = True) -> Passage:
     """Whether `policy` is asked about `view` of `window`. `normal`: its track there is NORMAL."""
-    refusal = _refusal(policy, window, armed=armed)
+    refusal = _refusal(policy, window, armed=armed, normal=normal)
     if refusal is None and not (not normal or state.owed or _woken(policy, view) or _patrol_due(policy, window, state)):
         refusal = Refusal(verdict=Verdict.NOT_ASKED, cause=Cause.QUIET)
     return Passage(refusal=refusal, state=state if refusal else GateState(asked=window.end))
 
 
-def _refusal(policy: Policy, window: Window, *, armed: bool) -> Refusal | None:
+def _refusal(policy: Policy, window: Window, *, armed: bool, normal: bool) -> Refusal | None:
     if not armed:
         return Refusal(verdict=Verdict.NOT_ASKED, cause=Cause.DISARMED)
-    if policy.active is not None and not policy.active.is_on(window.end.utc):
+    # What is pending or open when the hours end is asked about on, or it could never clear; the rules open nothing out of hours.
+    if normal and policy.active is not None and not policy.active.is_on(window.end.utc):
         return Refusal(verdict=Verdict.NOT_ASKED, cause=Cause.OFF_SCHEDULE)
     if policy.senses - window.senses:
         return Refusal(verdict=Verdict.NO_DATA, cause=Cause.SENSE_MISSING)

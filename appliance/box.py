@@ -18,7 +18,7 @@ from analyzers.interview import JudgeCondition, JudgeNews
 from analyzers.judgement import Judgement
 from appliance import __version__
 from appliance.clock import BoxClock
-from appliance.config import ConfigError, Configuration, load
+from appliance.config import ConfigError, Configuration, Problem, load
 from appliance.fleet import Fleet, Uses
 from appliance.health import Health, Looks
 from appliance.judge_link import JudgeLink, Work
@@ -156,7 +156,7 @@ class Box:
                 configuration = await asyncio.to_thread(load, self._path)
             except ConfigError as error:
                 for problem in error.problems:
-                    log.error("%s", str(problem).splitlines()[0])  # noqa: TRY400 - the owner's fault, in a line
+                    log.error("%s", in_a_line(problem))  # noqa: TRY400 - the owner's fault needs no trace
                 log.error("the configuration was not reloaded: %d problems; the old one stays", len(error.problems))  # noqa: TRY400
                 self._health.reload_failed = True
                 self._metrics.reloaded(None)
@@ -274,3 +274,9 @@ class Box:
     def _status(self) -> str:
         beat = self._heartbeat()
         return f"{beat['sensors_online']}/{beat['sensors']} sensors, judge {self._judge.news.condition.value}, {beat['alarms']} alarms"
+
+
+def in_a_line(problem: Problem) -> str:
+    """A problem for the journal: its place and message, and the hint, without the line that a terminal would show."""
+    first = str(problem).splitlines()[0]
+    return f"{first} ({problem.hint})" if problem.hint else first

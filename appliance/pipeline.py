@@ -16,9 +16,9 @@ from typing import Protocol
 
 from alerts.builtin import CUES_ONLY, FEED
 from alerts.decision import Context, Decision
-from alerts.event import Event, Judged, Ticked, Withdrawn
+from alerts.event import Event, Judged, Ticked
 from alerts.notification import Notification, notification_id
-from alerts.rules import decide
+from alerts.rules import decide, withdraw
 from alerts.track import Track
 from analyzers.gate import GateState, Refusal, ask, unanswered
 from analyzers.judge import Judge, Question
@@ -99,10 +99,11 @@ class Pipeline:
 
     async def configure(self, watch: Watch) -> None:
         """Watch this from now on. Tracks live on by policy and view; an alarm whose policy is gone ends."""
-        self._watch = watch
-        before, self._policies = self._policies, watch.policies()
-        gone = [(before[key], key[1], Withdrawn(at=self._clock.now())) for key in self._tracks if key not in self._policies and key in before]
-        await self.fold(gone)
+        self._watch, self._policies = watch, watch.policies()
+        now = self._clock.now()
+        async with self._folding:
+            gone = [withdraw(track, now) for key, track in self._tracks.items() if key not in self._policies]
+            await self._take([decision for decision in gone if decision.change])
         self._tracks = {key: track for key, track in self._tracks.items() if key in self._policies}
         self._told &= self._tracks.keys()
 
@@ -229,14 +230,17 @@ class Pipeline:
         if not events:
             return
         async with self._folding:
-            decisions = [self._decide(*event) for event in events]
-            changed = [decision for decision in decisions if decision.change]
-            if changed:
-                await self._write(changed, [note for decision in changed if decision.told for note in self._notifications(decision)])
-            for decision in decisions:
-                if not decision.change:
-                    self._ledger.noted(decision.track)
-                self._show(decision)
+            await self._take([self._decide(*event) for event in events])
+
+    async def _take(self, decisions: Sequence[Decision]) -> None:
+        """Write what changed, then show everything."""
+        changed = [decision for decision in decisions if decision.change]
+        if changed:
+            await self._write(changed, [note for decision in changed if decision.told for note in self._notifications(decision)])
+        for decision in decisions:
+            if not decision.change:
+                self._ledger.noted(decision.track)
+            self._show(decision)
 
     def _decide(self, policy: Policy, view: ViewId, event: Event) -> Decision:
         track = self._track(policy, view)

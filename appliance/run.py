@@ -4,7 +4,7 @@ import asyncio
 import logging
 from pathlib import Path
 
-from appliance.box import Box
+from appliance.box import Box, in_a_line
 from appliance.config import ConfigError, load
 
 log = logging.getLogger("omniwatch")
@@ -18,7 +18,7 @@ def run(path: Path) -> int:
         configuration = load(path)
     except ConfigError as error:
         for problem in error.problems:
-            log.error("%s", problem)  # noqa: TRY400 - the owner's fault needs no trace
+            log.error("%s", in_a_line(problem))  # noqa: TRY400 - the owner's fault needs no trace
         return BAD_CONFIG
 
     async def live() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzers.cue_judge import CueJudge
+from analyzers.cue_judge import CueJudge, score
 from analyzers.judge import Question
 from analyzers.judgement import Cause, JudgeKind, Judgement, Verdict
 from analyzers.policy import CueRule, Policy, PolicyId
@@ -98,3 +98,18 @@ def test_more_of_a_cue_never_scores_less(figure: float, one: float, other: float
     assert low is not None
     assert high is not None
     assert -10.0 <= low <= high <= 10.0
+
+
+@pytest.mark.parametrize(
+    ("dark", "verdict"),
+    [
+        (0.96, Verdict.YES),
+        (0.94, Verdict.UNSURE),  # hovers at the figure
+        (0.90, Verdict.NO),  # a night under street lamps: twice the light that the figure allows, and the alarm must clear
+    ],
+)
+def test_darkness_is_compared_by_the_light_that_is_left(dark: float, verdict: Verdict) -> None:
+    rule = CueRule(at_least={CueName.DARK: 0.95})
+    found = score(rule, Cues(dark=dark))
+    assert found is not None
+    assert (found >= 0, found < -1) == (verdict is Verdict.YES, verdict is Verdict.NO)

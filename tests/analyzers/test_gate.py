@@ -70,9 +70,11 @@ def test_a_track_that_is_not_normal_is_always_asked() -> None:
     assert passage(policy(wake=frozenset({CueName.MOTION})), window(QUIET), normal=False).refusal is None
 
 
-def test_disarmed_and_off_schedule_outrank_an_open_alarm() -> None:
+def test_disarmed_outranks_an_open_alarm_and_the_end_of_its_hours_does_not() -> None:
+    """An alarm that is open when its hours end must be asked on, or it could never clear. The rules open nothing out of hours."""
     assert passage(policy(), window(STIRRED), normal=False, armed=False).refusal == Refusal(verdict=Verdict.NOT_ASKED, cause=Cause.DISARMED)
-    assert passage(policy(active=NIGHT), window(STIRRED), normal=False).refusal == Refusal(verdict=Verdict.NOT_ASKED, cause=Cause.OFF_SCHEDULE)
+    assert passage(policy(active=NIGHT), window(QUIET), normal=False).refusal is None
+    assert passage(policy(active=NIGHT), window(STIRRED)).refusal == Refusal(verdict=Verdict.NOT_ASKED, cause=Cause.OFF_SCHEDULE)
 
 
 def test_a_missing_sense_is_no_data_and_never_quiet() -> None:

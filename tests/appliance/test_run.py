@@ -1,0 +1,117 @@
+"""The whole appliance, as its owner meets it: over MQTT, in its log and by its signals. A real broker, a film as the camera."""
+
+import os
+import signal
+import urllib.request
+
+import pytest
+
+from tests.appliance.conftest import Appliance, Broker, Listener, eventually
+
+pytestmark = pytest.mark.broker
+OPENING_S = 25
+"""The film opens its alarm at 5 to 6 s; the rest is a slow machine's."""
+
+
+def test_an_alarm_reaches_a_subscriber_and_clears_and_the_box_stops_cleanly(appliance: Appliance, listener: Listener) -> None:
+    appliance.start()
+    eventually(lambda: listener.events("something-there", "opened"), OPENING_S, "the alarm opens")
+    opened = listener.events("something-there", "opened")[0]
+    assert opened["specversion"] == "1.0"
+    assert opened["id"] == f"{opened['data']['alert']}-1"
+    assert opened["data"]["by"] == "cues"
+    assert opened["data"]["durable"]
+    eventually(lambda: listener.events("something-there", "cleared"), 20, "the alarm clears")
+    assert listener.events("something-there", "cleared")[0]["data"]["alert"] == opened["data"]["alert"]
+    with urllib.request.urlopen(f"http://127.0.0.1:{appliance.metrics}/metrics", timeout=5) as answer:
+        text = answer.read().decode()
+    assert 'omniwatch_alarm_changes_total{change="opened",policy="something-there",severity="medium"} 1.0' in text
+    assert appliance.stop() == 0
+    assert listener.of("/status")[-1]["status"] == "stopped"
+    assert "Traceback" not in appliance.log()
+
+
+def test_what_was_raised_without_a_broker_arrives_after_a_kill_under_the_same_id(appliance: Appliance, broker: Broker) -> None:
+    broker.stop()
+    appliance.start()
+    eventually(lambda: "opened: something-there" in appliance.log(), OPENING_S, "the alarm opens")
+    appliance.kill()
+    appliance.start()
+    broker.start()
+    late = Listener(broker.port)
+    try:
+        eventually(lambda: late.events("something-there", "opened"), 30, "the alarm arrives")
+        assert len({event["id"] for event in late.events("something-there", "opened")}) >= 1
+        first = late.events("something-there", "opened")[0]
+        eventually(lambda: late.events("something-there", "cleared"), 30, "the alarm that outlived the kill clears")
+        assert late.events("something-there", "cleared")[0]["data"]["alert"] == first["data"]["alert"]
+        assert "restarted: nobody watched for" in appliance.log()
+    finally:
+        late.close()
+
+
+def test_a_bad_file_on_reload_keeps_the_old_one_and_raises_an_alarm(appliance: Appliance, listener: Listener) -> None:
+    appliance.start()
+    eventually(lambda: listener.of("/sensor/wall"), OPENING_S, "the sensor is known")
+    good = appliance.config.read_text()
+    appliance.config.write_text(good.replace("trigger:", "triger:"))
+    appliance.signal(signal.SIGHUP)
+    eventually(lambda: listener.events("config-reload-failed", "opened"), 15, "the alarm about the file opens")
+    assert "did you mean" in appliance.log().lower()
+    assert appliance.process
+    assert appliance.process.poll() is None
+    appliance.config.write_text(good.replace("something-there", "something-else"))
+    appliance.signal(signal.SIGHUP)
+    eventually(lambda: listener.events("config-reload-failed", "cleared"), 15, "the alarm about the file clears")
+    eventually(lambda: listener.of("/state/something-else/"), 15, "the new policy is watched")
+
+
+def test_a_killed_sensor_process_comes_back_by_itself(appliance: Appliance, listener: Listener) -> None:
+    appliance.start()
+    eventually(lambda: any(body["online"] for body in listener.of("/sensor/wall")), OPENING_S, "the sensor is online")
+    os.kill(appliance.children()["sensors.main"], signal.SIGKILL)
+    eventually(lambda: any(body["restarts"] == 1 for body in listener.of("/sensor/wall")), 15, "the restart is counted")
+    eventually(lambda: listener.of("/sensor/wall")[-1]["online"], 15, "the sensor is online again")
+
+
+def test_a_stopped_sensor_process_is_replaced_and_the_box_goes_on(appliance: Appliance, listener: Listener) -> None:
+    appliance.start()
+    eventually(lambda: any(body["online"] for body in listener.of("/sensor/wall")), OPENING_S, "the sensor is online")
+    os.kill(appliance.children()["sensors.main"], signal.SIGSTOP)
+    beats = len(listener.of("/heartbeat"))
+    eventually(lambda: listener.of("/sensor/wall")[-1]["restarts"] == 1, 45, "the stopped process is replaced")
+    assert len(listener.of("/heartbeat")) > beats
+    assert listener.events("sensor-lost", "opened")
+
+
+def test_a_publish_that_the_broker_refuses_is_reported_and_not_swallowed(appliance: Appliance, broker: Broker) -> None:
+    broker.stop()
+    may = "user box\ntopic write omniwatch/plant/test/status\ntopic write omniwatch/plant/test/state/#\nuser ear\ntopic read omniwatch/#\n"
+    (broker.folder / "acl").write_text(may)
+    (broker.folder / "users").write_text("")
+    os.system(f"mosquitto_passwd -b {broker.folder}/users box hunter2; mosquitto_passwd -b {broker.folder}/users ear ear")  # noqa: S605 - a test's own
+    broker.extra = f"allow_anonymous false\npassword_file {broker.folder}/users\nacl_file {broker.folder}/acl"
+    broker.start()
+    (appliance.folder / "secrets").mkdir()
+    (appliance.folder / "secrets" / "mqtt").write_text("hunter2")
+    appliance.login = ", username: box, password: !secret mqtt"
+    ear = Listener(broker.port, "ear", "ear")
+    try:
+        appliance.start()
+        eventually(lambda: "opened: publish-refused" in appliance.log(), OPENING_S + 10, "the refusal is an alarm of its own")
+        eventually(lambda: any(body["state"] == "active" for body in ear.of("/state/publish-refused/")), 10, "and is seen where writing is allowed")
+        with urllib.request.urlopen(f"http://127.0.0.1:{appliance.metrics}/metrics", timeout=5) as answer:
+            assert 'omniwatch_mqtt_puback_failures_total{reason="Not authorized"}' in answer.read().decode()
+        assert "hunter2" not in appliance.log()
+    finally:
+        ear.close()
+
+
+def test_a_configuration_that_cannot_be_used_ends_with_every_problem(appliance: Appliance) -> None:
+    appliance.more = "  - id: another\n    ask: x\n    sensors: [nowhere]\n    severty: high"
+    appliance.start()
+    assert appliance.process
+    assert appliance.process.wait(timeout=20) == 2
+    assert "appliance.yaml:" in appliance.log()
+    assert "nowhere" in appliance.log()
+    assert 'did you mean "severity"' in appliance.log()
