@@ -31,7 +31,8 @@ __all__ = ["ConfigError", "Configuration", "Credentials", "JudgeConfig", "Metric
 SPARE_PAIRS = 2
 """Slots for a pair that is being written and one on its way."""
 MAX_SLOT_BYTES = 512 * 1024 * 1024
-"""Shared memory of one sensor. Where more would be needed, windows wait less long: pairs without a slot are dropped and counted."""
+"""Shared memory of one sensor. Where more would be needed, windows wait less long: pairs without a slot are dropped and counted. A
+window in the making must fit, and the next one beside it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +164,8 @@ class _Reader:
         zones = tuple(
             Zone(view=ViewId(f"{name}.{zone}"), polygon=polygon) for zone, polygon in form.zones.items() if (name, zone) in asked
         )
+        senses = senses_of(form.source, form.sound)
+        pictures = 1 + len(zones) if Sense.SIGHT in senses else 0
         settings = SensorSettings(
             sensor=SensorId(name),
             source=absolute(form.source, self.document.file.parent),
@@ -171,15 +174,20 @@ class _Reader:
             masks=form.masks,
             sound=form.sound,
             stall_after_s=form.stall_after.total_seconds(),
-            slots=slots(shape, 1 + len(zones), judge),
+            slots=slots(shape, pictures, judge),
         )
+        if settings.slots < least_slots(shape):
+            views = f"{shape.pairs * FRAMES_A_PAIR} frames of each of {pictures} views"
+            message = f"{views} take more memory than a sensor may have ({MAX_SLOT_BYTES >> 20} MiB)"
+            hint = "take a smaller longest_side, a shorter length or fewer zones"
+            self.problems.append(self.document.problem(("sensors", name, "window"), message, hint=hint))
         credentials = None
         if form.username and form.password:
             password = self._secret(form.password, ("sensors", name, "password"))
             credentials = Credentials(username=form.username, password=password) if password else None
         return SensorConfig(
             settings=settings,
-            senses=senses_of(form.source, form.sound),
+            senses=senses,
             idle_zones=tuple(zone for zone in form.zones if (name, zone) not in asked),
             record=form.record,
             credentials=credentials,
@@ -225,12 +233,17 @@ class _Reader:
         return file
 
 
-def slots(shape: WindowShape, views: int, judge: JudgeConfig) -> int:
+def least_slots(shape: WindowShape) -> int:
+    """A window that is with its judge, the next one in the making, and what is on its way."""
+    return shape.pairs + shape.stride_pairs + SPARE_PAIRS
+
+
+def slots(shape: WindowShape, pictures: int, judge: JudgeConfig) -> int:
     """How many pairs a sensor's memory holds: a window in the making, and those that wait for a judge or are with it, within bounds.
 
+    A microphone has no pictures: the room for them is never written and costs nothing.
     Cues answer at once; a model's windows wait for up to `max_age`, and while a batch runs, for its `deadline` more.
     """
     waiting_s = 0.0 if judge.kind is JudgeKind.CUES else (judge.max_age + judge.deadline).total_seconds()
-    needed = shape.pairs + shape.stride_pairs + ceil(waiting_s / shape.pair_s) + SPARE_PAIRS
-    pair_bytes = views * FRAMES_A_PAIR * shape.longest_side**2 * 3 + 4 * round(SAMPLE_RATE_HZ * shape.pair_s)
-    return max(shape.pairs + shape.stride_pairs + SPARE_PAIRS, min(needed, MAX_SLOT_BYTES // pair_bytes))
+    pair_bytes = pictures * FRAMES_A_PAIR * shape.longest_side**2 * 3 + 4 * round(SAMPLE_RATE_HZ * shape.pair_s)
+    return min(least_slots(shape) + ceil(waiting_s / shape.pair_s), MAX_SLOT_BYTES // pair_bytes)

@@ -137,6 +137,7 @@ def parse(file: Path, text: str) -> Document:
         raise ConfigError([source.problem((directive, 0), "directives have no use here", "remove this line; the file is YAML 1.2")])
     yaml = YAML(typ="safe", pure=True)
     yaml.max_depth = MAX_DEPTH
+    yaml.composer.warn_double_anchors = False  # YAML allows it, and a warning would go past the problems
     try:
         root = yaml.compose(text)
     except MarkedYAMLError as error:

@@ -1,0 +1,133 @@
+"""`omniwatch check`: every mistake at once, or what the configuration lets one expect. It starts no process and loads no model."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from analyzers.judgement import JudgeKind
+from analyzers.omni.plan import ModelError, plan
+from appliance.config import ConfigError, Configuration, load
+from appliance.form import show_duration
+from appliance.outlook import Outlook, PolicyLine, SensorLine, outlook
+from appliance.problems import Problem
+from sensors.settings import FRAMES_A_PAIR
+from sensors.window import Sense
+
+MAX_SHOWN = 50
+"""Mistakes that are shown; of more only the number is told."""
+
+
+def run_check(path: Path, console: Console) -> int:
+    """Check `path` and print what there is to say. 0: it is right; 1: it is not, or its model cannot be used."""
+    try:
+        configuration = load(path)
+    except ConfigError as error:
+        _print_problems(error.problems, console)
+        return 1
+    found = outlook(configuration)
+    console.print(f"[green]right[/green]  {escape(str(path))}: {escape(_summary(configuration))}", highlight=False, soft_wrap=True)
+    if found.policies:
+        console.print(_alarms(found))
+    console.print(_costs(found, configuration))
+    for line in _totals(found, configuration):
+        console.print(line, highlight=False)
+    model_problem = _model(configuration, console)
+    for warning in found.warnings:
+        console.print(f"[yellow]warning[/yellow]  {escape(warning)}", highlight=False)
+    return int(model_problem)
+
+
+def _print_problems(problems: tuple[Problem, ...], console: Console) -> None:
+    for problem in problems[:MAX_SHOWN]:
+        first, *rest = str(problem).splitlines()
+        console.print(f"[bold red]{escape(first)}[/bold red]", highlight=False, soft_wrap=True)
+        for line in rest:
+            console.print(escape(line), highlight=False, soft_wrap=True)
+    more = f", of which the first {MAX_SHOWN} are shown" if len(problems) > MAX_SHOWN else ""
+    console.print(f"{len(problems)} {_plural('mistake', len(problems))}{more}", highlight=False)
+
+
+def _summary(configuration: Configuration) -> str:
+    judge = configuration.judge
+    who = f"{judge.kind} ({judge.quantization})" if judge.kind is JudgeKind.OMNI else "cues alone"
+    sensors, policies = len(configuration.sensors), len(configuration.policies)
+    return f"{sensors} {_plural('sensor', sensors)}, {policies} {'policy' if policies == 1 else 'policies'}, judge: {who}"
+
+
+def _plural(noun: str, count: int) -> str:
+    return noun if count == 1 else f"{noun}s"
+
+
+def _table(title: str, first: str, figures: tuple[str, ...], width: int) -> Table:
+    """A table whose first column is at least `width` wide: with it, 80 columns are enough."""
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", pad_edge=False, collapse_padding=True)
+    table.add_column(first, overflow="fold", min_width=width)
+    for heading in figures:
+        table.add_column(heading, justify="right", no_wrap=True)
+    return table
+
+
+def _alarms(found: Outlook) -> Table:
+    figures = ("soonest", "latest", "if it is\nstill", "shortest\nevent", "clears after\nits end")
+    table = _table("When alarms open, from the event's beginning", "policy\n trigger, where", figures, 24)
+    for line in found.policies:
+        table.add_row(*map(escape, _alarm_row(line)))
+    return table
+
+
+def _alarm_row(line: PolicyLine) -> tuple[str, ...]:
+    policy, timing = line.policy, line.timing
+    still = "not found" if timing.latest_if_still is None else show_duration(timing.latest_if_still)
+    shortest = "an instant" if policy.trigger.count == 1 or timing.confirms_itself else f"> {show_duration(timing.shortest)}"
+    clears = f"{show_duration(timing.clears_soonest)} to {show_duration(timing.clears_latest)}"
+    where = f"{policy.id}\n {policy.trigger.count} of {policy.trigger.of}, {', '.join(line.views)}"
+    return where, show_duration(timing.soonest), show_duration(timing.latest), still, shortest, clears
+
+
+def _costs(found: Outlook, configuration: Configuration) -> Table:
+    has_model = configuration.judge.kind is JudgeKind.OMNI
+    tokens = ("tokens\na window", "tokens/s\nat rest", "tokens/s\nat most") if has_model else ()
+    figures = ("views", "questions\na window", "share of\nwindows", *tokens)
+    table = _table("What sensors ask of the judge", "sensor\n window", figures, 20)
+    for line in found.sensors:
+        counts = (f"{line.views}", f"{line.questions}", f"{line.share:.0%}")
+        costs = (f"{line.media_tokens}", f"{line.tokens_s_rest:.0f}", f"{line.tokens_s_most:.0f}") if has_model else ()
+        table.add_row(*map(escape, (_sensor_cell(line), *counts, *costs)))
+    return table
+
+
+def _sensor_cell(line: SensorLine) -> str:
+    window = line.sensor.settings.window
+    span = f"{show_duration(timedelta(seconds=window.length_s))} every {show_duration(timedelta(seconds=window.every_s))}"
+    frames = f"{window.pairs * FRAMES_A_PAIR} frames of {line.size[0]}x{line.size[1]}" if Sense.SIGHT in line.sensor.senses else ""
+    sound = "sound" if Sense.SOUND in line.sensor.senses else ""
+    return "\n ".join(filter(None, (str(line.sensor.settings.sensor), span, frames, sound)))
+
+
+def _totals(found: Outlook, configuration: Configuration) -> Iterator[str]:
+    windows_s = sum(1 / line.sensor.settings.window.every_s for line in found.sensors)
+    if configuration.judge.kind is JudgeKind.OMNI:
+        rest, most = sum(line.tokens_s_rest for line in found.sensors), sum(line.tokens_s_most for line in found.sensors)
+        yield f"The judge gets {rest:.0f} tokens/s while nothing stirs, and at most {most:.0f} tokens/s from {windows_s:.2g} windows/s."
+        yield "Questions are counted as about four letters a token; cameras as 16:9."
+        yield "Thresholds are untested under this model and these views: `omniwatch judge RECORDING --config CONFIG` shows what they would have done."
+    else:
+        yield f"Cues answer {windows_s:.2g} windows/s; they cost next to nothing."
+
+
+def _model(configuration: Configuration, console: Console) -> bool:
+    """Say what the model needs; True where it cannot be used."""
+    judge = configuration.judge
+    if judge.model is None:
+        return False
+    try:
+        console.print(f"Model: {escape(str(plan(judge.model, judge.quantization)))}", highlight=False)
+    except ModelError as error:
+        console.print(f"[bold red]model[/bold red]  {escape(str(error))}", highlight=False)
+        return True
+    return False
