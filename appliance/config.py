@@ -50,8 +50,8 @@ class SensorConfig:
     settings: SensorSettings
     senses: frozenset[Sense]
     """What its source may perceive. A stream or file may lack one of them."""
-    idle_zones: tuple[str, ...] = ()
-    """Zones that are drawn and that no policy asks about: they are not looked at."""
+    idle_zones: tuple[str, ...] = field(default=(), compare=False)
+    """Zones that are drawn and that no policy asks about: they are not looked at, and no difference to a sensor that runs."""
     record: str | None = None
     """The stream for evidence; None: the same."""
     credentials: Credentials | None = None

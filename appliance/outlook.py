@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from alerts.timing import Timing, timing
 from analyzers.judgement import JudgeKind
+from analyzers.omni.plan import window_tokens
 from analyzers.policy import Policy, Severity
 from appliance.config import Configuration, SensorConfig, slots
 from appliance.form import show_duration
@@ -99,8 +100,8 @@ def _sensor_line(configuration: Configuration, sensor: SensorConfig) -> SensorLi
     asked = {view: policies for view, policies in asked.items() if policies}
     sizes = {ViewId(settings.sensor): _size(shape, None), **{zone.view: _size(shape, zone) for zone in settings.zones}}
     has_sight, has_sound = Sense.SIGHT in sensor.senses, Sense.SOUND in sensor.senses
-    sight = {view: sight_tokens(shape.pairs, *sizes[view]) if has_sight else 0 for view in asked}
-    sound = sound_tokens(shape.length_s) if has_sound else 0
+    sight = {view: window_tokens(height, width, shape.pairs, None) if has_sight else 0 for view, (width, height) in sizes.items() if view in asked}
+    sound = window_tokens(0, 0, 0, shape.length_s) if has_sound else 0
     text = sum(question_tokens(policy) for policies in asked.values() for policy in policies)
     windows_s = sum(1 / each.settings.window.every_s for each in configuration.sensors)
     rest = sum(_rest(policies, shape, sight[view] + sound) for view, policies in asked.items())
@@ -136,16 +137,6 @@ def _size(shape: WindowShape, zone: Zone | None) -> tuple[int, int]:
 
 def _side(pixels: float, longest: int) -> int:
     return max(SIDE_STEP, min(longest, round(pixels / SIDE_STEP) * SIDE_STEP))
-
-
-def sight_tokens(pairs: int, width: int, height: int) -> int:
-    """Tokens of a view's frames: one a pair of frames and block of 32 x 32 pixels."""
-    return pairs * (width // SIDE_STEP) * (height // SIDE_STEP)
-
-
-def sound_tokens(seconds: float) -> int:
-    """Tokens of sound: 13 a second."""
-    return round(seconds * 13)
 
 
 def question_tokens(policy: Policy) -> int:
