@@ -27,7 +27,7 @@ class Clothes:
     height_m: float = 1.78
 
 
-def person(picture: Picture, camera: Camera, at: tuple[float, float], walked_m: float, heading: float, clothes: Clothes) -> None:
+def person(picture: Picture, camera: Camera, at: tuple[float, float], *, walked_m: float, heading: float, clothes: Clothes) -> None:
     """Somebody at floor position `at` who has walked so far; `heading` is -1 (left) to 1 (right), 0 towards or away from the camera."""
     foot = camera.project((at[0], 0.0, at[1]))[0]
     size = camera.scale(*at) * clothes.height_m / 1.78
@@ -43,15 +43,17 @@ def person(picture: Picture, camera: Camera, at: tuple[float, float], walked_m: 
     brush = Brush()
     hips, neck = (0.0, 0.92), (0.03 * stretch, 1.44)
     dark = shade(clothes.trousers, 0.75)
-    _arm(brush, spot, size, (neck[0] - 0.02, neck[1] - 0.06), swing * stretch, shade(clothes.vest, 0.62))
-    _leg(brush, spot, size, hips, -swing * stretch, dark)
-    _leg(brush, spot, size, hips, swing * stretch, clothes.trousers)
+    _arm(brush, spot, size, (neck[0] - 0.02, neck[1] - 0.06), swing=swing * stretch, colour=shade(clothes.vest, 0.62))
+    _leg(brush, spot, size, hips, swing=-swing * stretch, colour=dark)
+    _leg(brush, spot, size, hips, swing=swing * stretch, colour=clothes.trousers)
     half = 0.19 - 0.03 * abs(heading)
-    torso = [spot(-half * 0.85, 0.86), spot(half * 0.85, 0.86), spot(half * 1.12 + neck[0], 1.42), spot(neck[0], 1.5), spot(-half * 1.12 + neck[0], 1.42)]
+    waist, shoulders = half * 0.85, half * 1.12
+    torso = [spot(-waist, 0.86), spot(waist, 0.86), spot(shoulders + neck[0], 1.42), spot(neck[0], 1.5), spot(-shoulders + neck[0], 1.42)]
     brush.polygon(torso, clothes.vest)
     for low in (0.98, 1.16):
-        brush.polygon([spot(-half * 0.92, low), spot(half * 0.92, low), spot(half * 0.95, low + 0.06), spot(-half * 0.95, low + 0.06)], (226, 228, 214))
-    _arm(brush, spot, size, (neck[0] + 0.02, neck[1] - 0.06), -swing * stretch, shade(clothes.vest, 0.85))
+        band = [spot(-half * 0.92, low), spot(half * 0.92, low), spot(half * 0.95, low + 0.06), spot(-half * 0.95, low + 0.06)]
+        brush.polygon(band, (226, 228, 214))
+    _arm(brush, spot, size, (neck[0] + 0.02, neck[1] - 0.06), swing=-swing * stretch, colour=shade(clothes.vest, 0.85))
     head = spot(neck[0] + 0.03, 1.62)
     brush.line([spot(neck[0], 1.46), head], 0.1 * size, shade(clothes.skin, 0.8))
     brush.oval(head, (0.1 * size, 0.125 * size), clothes.skin)
@@ -60,7 +62,7 @@ def person(picture: Picture, camera: Camera, at: tuple[float, float], walked_m: 
     brush.onto(picture)
 
 
-def _leg(brush: Brush, spot: Spot, size: float, hip: tuple[float, float], swing: float, colour: Colour) -> None:
+def _leg(brush: Brush, spot: Spot, size: float, hip: tuple[float, float], *, swing: float, colour: Colour) -> None:
     """Thigh, shin and boot; the knee bends while the leg swings back."""
     knee = (hip[0] + 0.44 * np.sin(swing), hip[1] - 0.44 * np.cos(swing))
     bend = swing - max(0.0, -swing) * 0.9 - 0.06
@@ -70,7 +72,7 @@ def _leg(brush: Brush, spot: Spot, size: float, hip: tuple[float, float], swing:
     brush.line([spot(ankle[0] - 0.02, max(ankle[1] - 0.03, 0.03)), spot(ankle[0] + 0.12, max(ankle[1] - 0.03, 0.03))], 0.09 * size, (34, 32, 30))
 
 
-def _arm(brush: Brush, spot: Spot, size: float, shoulder: tuple[float, float], swing: float, colour: Colour) -> None:
+def _arm(brush: Brush, spot: Spot, size: float, shoulder: tuple[float, float], *, swing: float, colour: Colour) -> None:
     """Upper arm, forearm and hand."""
     elbow = (shoulder[0] + 0.29 * np.sin(swing), shoulder[1] - 0.29 * np.cos(swing))
     wrist = (elbow[0] + 0.27 * np.sin(swing + 0.45), elbow[1] - 0.27 * np.cos(swing + 0.45))
@@ -93,7 +95,7 @@ class Truck:
     load: Colour | None = (170, 130, 84)
 
 
-def forklift(picture: Picture, camera: Camera, pose: Pose, rolled_m: float, truck: Truck) -> None:
+def forklift(picture: Picture, camera: Camera, pose: Pose, *, rolled_m: float, truck: Truck) -> None:
     """A driverless forklift with tinted glass at `pose`; its forks lie ahead along x."""
     hull = pose.place(np.array([(-1.5, 0, -0.7), (2.0, 0, -0.7), (2.0, 0, 0.8), (-1.5, 0, 0.8)], np.float64))
     shadow(picture, camera.project(hull), 0.55, 4)
@@ -116,17 +118,17 @@ def forklift(picture: Picture, camera: Camera, pose: Pose, rolled_m: float, truc
     parts = (rear, front) if np.linalg.norm(ahead[0]) < np.linalg.norm(ahead[1]) else (front, rear)
     sides = np.linalg.norm(pose.place(np.array([(0.0, 0.0, -0.57), (0.0, 0.0, 0.57)])) - camera.eye, axis=1)
     near = -0.57 if sides[0] < sides[1] else 0.57
-    _wheels(brush, camera, pose, rolled_m, -near)
+    _wheels(brush, camera, pose, rolled_m=rolled_m, side=-near)
     for boxes in parts:
         each(faces(boxes, pose, camera), brush)
-    _wheels(brush, camera, pose, rolled_m, near)
+    _wheels(brush, camera, pose, rolled_m=rolled_m, side=near)
     beacon = camera.project(pose.place(np.array([(-0.2, 2.08, 0.0)])))[0]
     lit = rolled_m % 1.2 < 0.6
     brush.oval((float(beacon[0]), float(beacon[1])), (3.2, 3.2), (255, 190, 60) if lit else (150, 90, 20))
     brush.onto(picture)
 
 
-def _wheels(brush: Brush, camera: Camera, pose: Pose, rolled_m: float, side: float) -> None:
+def _wheels(brush: Brush, camera: Camera, pose: Pose, *, rolled_m: float, side: float) -> None:
     """The two wheels of one side, with spokes that turn."""
     angles = np.linspace(0, 2 * np.pi, 20)
     for x, radius in ((-0.95, 0.3), (0.25, 0.33)):
@@ -139,7 +141,7 @@ def _wheels(brush: Brush, camera: Camera, pose: Pose, rolled_m: float, side: flo
         brush.line(camera.project(pose.place(spoke)), 1.2, (60, 60, 60))
 
 
-def ram(picture: Picture, camera: Camera, look: Look, cell: Cell, down: float) -> None:
+def ram(picture: Picture, camera: Camera, look: Look, cell: Cell, *, down: float) -> None:
     """The press's ram, `down` 0 (up) to 1 (on the die)."""
     pose, low = press_pose(cell), 1.55 - 0.72 * down
     boxes = [Box(low=(-0.55, 0.75, 0.1), high=(0.55, 0.86, 0.5), colour=(120, 122, 124))]
@@ -157,7 +159,8 @@ def door(picture: Picture, camera: Camera, look: Look, opened: float) -> None:
     x0, x1, top, z = look.door_m, look.door_m + DOOR_WIDTH_M, DOOR_HEIGHT_M, DEPTH_M - 0.02
     edge = x0 + DOOR_WIDTH_M * opened
     brush = Brush()
-    brush.polygon(camera.project([(x0 - 0.15, 0, z), (x1 + 0.15, 0, z), (x1 + 0.15, top + 0.15, z), (x0 - 0.15, top + 0.15, z)]), shade(look.trim, 0.6))
+    frame = [(x0 - 0.15, 0, z), (x1 + 0.15, 0, z), (x1 + 0.15, top + 0.15, z), (x0 - 0.15, top + 0.15, z)]
+    brush.polygon(camera.project(frame), shade(look.trim, 0.6))
     if opened > 0.01:
         brush.polygon(camera.project([(x0, 0, z), (edge, 0, z), (edge, top, z), (x0, top, z)]), (226, 240, 250))
         brush.polygon(camera.project([(x0, 0, z), (edge, 0, z), (edge, 1.0, z), (x0, 1.0, z)]), (176, 196, 166))

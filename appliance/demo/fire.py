@@ -29,8 +29,9 @@ class Puff:
     weight: float
 
 
-def _born(now_s: float, start_s: float, end_s: float, every_s: float, life_s: float) -> range:
-    """The numbers of the puffs that are alive at `now_s` of a source that works from start to end."""
+def _born(now_s: float, span: tuple[float, float], every_s: float, life_s: float) -> range:
+    """The numbers of the puffs that are alive at `now_s` of a source that works over `span`."""
+    start_s, end_s = span
     first = max(0, int(np.ceil((now_s - life_s - start_s) / every_s)))
     last = int(np.floor((min(now_s, end_s) - start_s) / every_s))
     return range(first, last + 1)
@@ -42,12 +43,22 @@ def _dice(seed: int, number: int) -> npt.NDArray[np.float64]:
     return (np.sin(mixed * 12.9898) * 43758.5453) % 1.0
 
 
-def smoke_puffs(camera: Camera, at: tuple[float, float, float], span: tuple[float, float], now_s: float, seed: int) -> list[Puff]:
-    """The smoke, at `now_s`, of a source at x, y, z that smokes from span[0] to span[1]."""
-    puffs = []
-    for number in _born(now_s, *span, SMOKE_EVERY_S, SMOKE_LIFE_S):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Something that burns at x, y, z (metres) from span[0] to span[1] (seconds)."""
+
+    camera: Camera
+    at: tuple[float, float, float]
+    span: tuple[float, float]
+    seed: int
+
+
+def smoke_puffs(source: Source, now_s: float) -> list[Puff]:
+    """The smoke of a source at `now_s`."""
+    puffs, at, span, camera = [], source.at, source.span, source.camera
+    for number in _born(now_s, span, SMOKE_EVERY_S, SMOKE_LIFE_S):
         age = now_s - span[0] - number * SMOKE_EVERY_S
-        a, b, c, d = _dice(seed, number)
+        a, b, c, d = _dice(source.seed, number)
         up = at[1] + 0.2 + (0.7 + 0.35 * a) * age
         drift = (b - 0.5) * (0.5 + 0.25 * age) + 0.22 * age + 0.22 * np.sin(1.7 * age + 6 * c)
         u, v = camera.project((at[0] + drift, up, at[2]))[0]
@@ -57,13 +68,13 @@ def smoke_puffs(camera: Camera, at: tuple[float, float, float], span: tuple[floa
     return puffs
 
 
-def flame_puffs(camera: Camera, at: tuple[float, float, float], span: tuple[float, float], now_s: float, seed: int) -> list[Puff]:
-    """The tongues, at `now_s`, of a fire at x, y, z that burns from span[0] to span[1]; it takes a second to grow."""
-    puffs = []
-    for number in _born(now_s, *span, FLAME_EVERY_S, FLAME_LIFE_S):
+def flame_puffs(source: Source, now_s: float) -> list[Puff]:
+    """The tongues of a fire at `now_s`; it takes a second to grow."""
+    puffs, at, span, camera = [], source.at, source.span, source.camera
+    for number in _born(now_s, span, FLAME_EVERY_S, FLAME_LIFE_S):
         born = number * FLAME_EVERY_S
         age = (now_s - span[0] - born) / FLAME_LIFE_S
-        a, b, c, _ = _dice(seed + 1, number)
+        a, b, c, _ = _dice(source.seed + 1, number)
         grown = min(1.0, 0.35 + born / 1.2)
         across = (a - 0.5) * 0.95 * grown * (1 - 0.8 * age) + 0.1 * age * np.sin(11 * now_s + 6 * b)
         u, v = camera.project((at[0] + across, at[1] + grown * 1.75 * age * (0.35 + 0.65 * c) * (1.2 - abs(a - 0.5)), at[2]))[0]

@@ -62,8 +62,9 @@ class Look:
     """Scatters stains, racks and boxes."""
 
 
+@lru_cache(maxsize=2)
 def paint(camera: Camera, look: Look, cell: Cell) -> Picture:
-    """The hall without anybody in it, the door shut, the press without its ram: uint8[height, width, 3]."""
+    """The hall without anybody in it, the door shut, the press without its ram: uint8[height, width, 3]. Not to be drawn on: it is kept."""
     rng = np.random.default_rng(look.seed)
     picture = np.zeros((camera.height, camera.width, 3), np.uint8)
     brush = Brush()
@@ -79,6 +80,7 @@ def paint(camera: Camera, look: Look, cell: Cell) -> Picture:
     return _light(picture, camera, look)
 
 
+@lru_cache(maxsize=2)
 def fence(cell: Cell, camera: Camera) -> Stamp | None:
     """The fence's near sides, which stand before whoever is inside."""
     return _fence(cell, camera, front=True).stamp((camera.width, camera.height), 0.92)
@@ -105,7 +107,8 @@ def _shell(brush: Brush, camera: Camera, look: Look) -> None:
     for z in (7.0, 10.0, 13.0):
         brush.polygon(camera.project([(-w, c, z), (w, c, z), (w, c - 0.4, z), (-w, c - 0.4, z)]), shade(look.trim, 0.7))
         for x in (-4.2, 0.0, 4.2):
-            brush.polygon(camera.project([(x - 0.9, c - 0.5, z), (x + 0.9, c - 0.5, z), (x + 0.9, c - 0.66, z), (x - 0.9, c - 0.66, z)]), (255, 252, 238))
+            tube = [(x - 0.9, c - 0.5, z), (x + 0.9, c - 0.5, z), (x + 0.9, c - 0.66, z), (x - 0.9, c - 0.66, z)]
+            brush.polygon(camera.project(tube), (255, 252, 238))
 
 
 @lru_cache(maxsize=1)
@@ -113,7 +116,7 @@ def _grain() -> npt.NDArray[np.float32]:
     """Concrete seen from above, float32[512, 512] around 0, the same for every hall."""
     rng = np.random.default_rng(0)
     layers = [cv2.GaussianBlur(rng.standard_normal((512, 512)).astype(np.float32), (0, 0), s) * s for s in (1, 4, 18)]
-    return np.sum(layers, 0, dtype=np.float32)
+    return np.asarray(np.sum(layers, 0), np.float32)
 
 
 def _floor(picture: Picture, camera: Camera, look: Look, rng: np.random.Generator) -> None:
@@ -133,7 +136,8 @@ def _floor(picture: Picture, camera: Camera, look: Look, rng: np.random.Generato
 def _marks(brush: Brush, camera: Camera, cell: Cell) -> None:
     """Painted lines: the aisle across the hall, and the hatched border of the cell."""
     for z in (6.9, 9.0):
-        brush.polygon(camera.project([(-HALF_WIDTH_M, 0, z), (HALF_WIDTH_M, 0, z), (HALF_WIDTH_M, 0, z + 0.12), (-HALF_WIDTH_M, 0, z + 0.12)]), (222, 222, 214))
+        line = [(-HALF_WIDTH_M, 0, z), (HALF_WIDTH_M, 0, z), (HALF_WIDTH_M, 0, z + 0.12), (-HALF_WIDTH_M, 0, z + 0.12)]
+        brush.polygon(camera.project(line), (222, 222, 214))
     low, high, front = cell.left_m, cell.right_m, cell.front_m
     for x in np.arange(low, high - 0.2, 0.5):
         stripe = [(x, 0, front - 0.42), (x + 0.25, 0, front - 0.42), (x + 0.5, 0, front - 0.1), (x + 0.25, 0, front - 0.1)]
@@ -149,12 +153,14 @@ def _furniture(picture: Picture, camera: Camera, look: Look, rng: np.random.Gene
         for level in (0.18, 1.38, 2.58):
             crates = rng.uniform(0.5, 0.95, 2)
             for at, tall in zip((z + 0.1, z + 1.0), crates, strict=True):
-                boxes.append(Box(low=(side + 0.1, level, at), high=(side + 0.8, level + tall, at + 0.75), colour=shade(CARDBOARD, float(rng.uniform(0.7, 1.2)))))
+                colour = shade(CARDBOARD, float(rng.uniform(0.7, 1.2)))
+                boxes.append(Box(low=(side + 0.1, level, at), high=(side + 0.8, level + tall, at + 0.75), colour=colour))
         boxes.append(Box(low=(side + 0.85, 0, z - 0.05), high=(side + 0.93, 3.4, z + 0.03), colour=(50, 80, 140)))
     for x, z in ((6.9, 7.9), (7.0, 14.6)):
         tall = float(rng.uniform(0.5, 1.1))
         boxes.append(Box(low=(x - 0.5, 0, z - 0.5), high=(x + 0.5, 0.14, z + 0.5), colour=(140, 104, 62)))
-        boxes.append(Box(low=(x - 0.42, 0.14, z - 0.42), high=(x + 0.42, 0.14 + tall, z + 0.42), colour=shade(CARDBOARD, float(rng.uniform(0.7, 1.2)))))
+        colour = shade(CARDBOARD, float(rng.uniform(0.7, 1.2)))
+        boxes.append(Box(low=(x - 0.42, 0.14, z - 0.42), high=(x + 0.42, 0.14 + tall, z + 0.42), colour=colour))
     outline = camera.project([(side, 0, 9.4), (side + 1.5, 0, 9.4), (side + 1.5, 0, DEPTH_M), (side, 0, DEPTH_M)])
     shadow(picture, outline, 0.45, 5)
     brush = Brush()
@@ -219,4 +225,4 @@ def _light(picture: Picture, camera: Camera, look: Look) -> Picture:
     """Brighter in the middle, darker at the edges, a little unlike from hall to hall."""
     v, u = np.mgrid[-1 : 1 : camera.height * 1j, -1 : 1 : camera.width * 1j].astype(np.float32)
     level = look.brightness * (1.2 - 0.24 * (u**2 + 0.8 * v**2))
-    return np.clip(picture * level[..., None], 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(picture * level[..., None], 0, 255), np.uint8)

@@ -36,7 +36,7 @@ def _time(seconds: float) -> npt.NDArray[np.float64]:
     return np.arange(max(1, round(seconds * RATE_HZ))) / RATE_HZ
 
 
-def _coloured(seconds: float, rng: np.random.Generator, low_hz: float, high_hz: float, slope: float = 0.0) -> npt.NDArray[np.float64]:
+def _coloured(seconds: float, rng: np.random.Generator, low_hz: float, high_hz: float, *, slope: float = 0.0) -> npt.NDArray[np.float64]:
     """Noise between two frequencies, falling by f^-slope, of unit level."""
     n = len(_time(seconds))
     spectrum = np.fft.rfft(rng.standard_normal(n))
@@ -50,7 +50,7 @@ def hall(seconds: float, rng: np.random.Generator) -> npt.NDArray[np.float64]:
     """Mains hum, fans and the press that thumps on every stroke; of about unit level."""
     t = _time(seconds)
     hum = sum(np.sin(2 * np.pi * 50 * k * t + rng.uniform(0, 6)) / k for k in (1, 2, 3, 4, 6))
-    wave = 0.55 * hum + 0.6 * _coloured(seconds, rng, 60, 1800, 0.7)
+    wave = 0.55 * hum + 0.6 * _coloured(seconds, rng, 60, 1800, slope=0.7)
     phase = rng.uniform(0, 0.2)
     for at in np.arange(1.08 + phase, seconds, 2.4):
         rest = t[: max(0, len(t) - round(at * RATE_HZ))][: RATE_HZ // 2]
@@ -121,7 +121,7 @@ def motor(seconds: float, rng: np.random.Generator) -> npt.NDArray[np.float64]:
     near = np.exp(-(((t - seconds / 2) / (0.3 * seconds)) ** 2))
     pitch = rng.uniform(300, 420) * (1 + 0.05 * np.tanh((seconds / 2 - t) * 2))
     whine = np.sin(2 * np.pi * np.cumsum(pitch) / RATE_HZ) + 0.4 * np.sin(4 * np.pi * np.cumsum(pitch) / RATE_HZ)
-    return near * (0.35 * whine + 0.5 * _coloured(seconds, rng, 60, 700, 0.5))
+    return np.asarray(near * (0.35 * whine + 0.5 * _coloured(seconds, rng, 60, 700, slope=0.5)))
 
 
 def rumble(seconds: float, rng: np.random.Generator) -> npt.NDArray[np.float64]:
@@ -129,14 +129,14 @@ def rumble(seconds: float, rng: np.random.Generator) -> npt.NDArray[np.float64]:
     t = _time(seconds)
     moves = ((t < 1) | (t > seconds - 1)).astype(np.float64)
     stop = np.exp(-np.abs(t - 1) * 30) + np.exp(-np.abs(t - seconds + 0.05) * 30)
-    return (moves * 0.4 + stop) * _coloured(seconds, rng, 50, 420, 0.3)
+    return np.asarray((moves * 0.4 + stop) * _coloured(seconds, rng, 50, 420, slope=0.3))
 
 
 def crackle(seconds: float, rng: np.random.Generator) -> npt.NDArray[np.float64]:
     """Fire: a soft roar with small snaps."""
     snaps = (rng.random(len(_time(seconds))) < 12 / RATE_HZ) * rng.uniform(0.3, 1, len(_time(seconds)))
     kernel = np.exp(-np.arange(160) / 24.0) * rng.standard_normal(160)
-    return 0.35 * _coloured(seconds, rng, 80, 500, 0.5) + np.convolve(snaps, kernel)[: len(snaps)]
+    return 0.35 * _coloured(seconds, rng, 80, 500, slope=0.5) + np.convolve(snaps, kernel)[: len(snaps)]
 
 
 NOISES: dict[Kind, tuple[Maker, float]] = {

@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from appliance.demo import actors, fire, hall
-from appliance.demo.brush import Colour, Picture, Stamp
+from appliance.demo.brush import Brush, Colour, Picture, Stamp
 from appliance.demo.camera import Camera
 from appliance.demo.noises import sound
 from appliance.demo.solids import Pose
@@ -46,19 +47,19 @@ class Painter:
     """Paints a timeline on a stage. What does not move is painted once."""
 
     def __init__(self, stage: Stage, timeline: Timeline, seed: int) -> None:
+        """Paint the empty hall."""
         self._stage = stage
         self._timeline = timeline
         self._seed = seed
         self._empty = hall.paint(stage.camera, stage.look, stage.cell)
         self._fence: Stamp | None = hall.fence(stage.cell, stage.camera)
-        noise = np.random.default_rng(seed).standard_normal((stage.camera.height + 64, stage.camera.width + 64))
-        self._noise = np.round(noise * stage.grain).astype(np.int16)[..., None]
+        self._noise = np.round(_white(stage.camera.height + 64, stage.camera.width + 64) * stage.grain).astype(np.int16)[..., None]
 
     def picture(self, at_s: float) -> Picture:
         """What the camera sees at `at_s`: uint8[height, width, 3]."""
         stage, picture = self._stage, self._empty.copy()
         actors.door(picture, stage.camera, stage.look, max((_ajar(act, at_s) for act in self._timeline.of(Kind.DOOR)), default=0.0))
-        actors.ram(picture, stage.camera, stage.look, stage.cell, stroke(at_s))
+        actors.ram(picture, stage.camera, stage.look, stage.cell, down=stroke(at_s))
         self._barrel(picture)
         self._fire(picture, at_s)
         self._people_and_trucks(picture, at_s)
@@ -71,15 +72,18 @@ class Painter:
         """How thick the smoke is, on every fourth pixel."""
         acts = self._timeline.of(Kind.SMOKE)
         span = [(act.start_s, act.end_s) for act in acts]
-        puffs = [puff for one in span for puff in fire.smoke_puffs(self._stage.camera, self._stage.fire_at, one, at_s, self._seed)]
+        puffs = [puff for one in span for puff in fire.smoke_puffs(self._source(one), at_s)]
         return fire.cloud(puffs, self._stage.camera)
 
     def heat(self, at_s: float) -> fire.Field:
         """How hot the flames are, on every fourth pixel."""
         acts = self._timeline.of(Kind.FLAME)
         span = [(act.start_s, act.end_s) for act in acts]
-        puffs = [puff for one in span for puff in fire.flame_puffs(self._stage.camera, self._stage.fire_at, one, at_s, self._seed)]
+        puffs = [puff for one in span for puff in fire.flame_puffs(self._source(one), at_s)]
         return fire.cloud(puffs, self._stage.camera, stretch=1.5)
+
+    def _source(self, span: tuple[float, float]) -> fire.Source:
+        return fire.Source(camera=self._stage.camera, at=self._stage.fire_at, span=span, seed=self._seed)
 
     def _barrel(self, picture: Picture) -> None:
         """The drum that the demo's fire breaks out of."""
@@ -87,12 +91,13 @@ class Painter:
         camera = self._stage.camera
         low, high = camera.project([(x, 0, z), (x, top, z)])
         radius = 0.34 * camera.scale(x, z)
-        brush = actors.Brush()
+        brush = Brush()
         body: Colour = (52, 92, 88)
         brush.oval((low[0] + 0.4 * radius, low[1]), (1.5 * radius, 0.5 * radius), (60, 60, 60))
         brush.polygon([(low[0] - radius, low[1]), (high[0] - radius, high[1]), (high[0] + radius, high[1]), (low[0] + radius, low[1])], body)
         brush.oval((low[0], low[1]), (radius, 0.3 * radius), body)
-        brush.polygon([(low[0] - radius, low[1]), (high[0] - radius, high[1]), (high[0] - 0.4 * radius, high[1]), (low[0] - 0.4 * radius, low[1])], (70, 118, 112))
+        lit = -0.4 * radius
+        brush.polygon([(low[0] - radius, low[1]), (high[0] - radius, high[1]), (high[0] + lit, high[1]), (low[0] + lit, low[1])], (70, 118, 112))
         brush.oval((high[0], high[1]), (radius, 0.3 * radius), (34, 44, 44))
         brush.onto(picture)
 
@@ -119,11 +124,11 @@ class Painter:
         place, (along, away) = act.place(at_s), act.course(at_s)
         if act.kind is Kind.FORKLIFT:
             pose = Pose(x_m=place[0], z_m=place[1], heading_rad=float(np.arctan2(away, along)))
-            actors.forklift(picture, self._stage.camera, pose, act.gone_m(at_s), self._stage.truck)
+            actors.forklift(picture, self._stage.camera, pose, rolled_m=act.gone_m(at_s), truck=self._stage.truck)
         else:
             clothes = self._stage.clothes[number % len(self._stage.clothes)]
             heading = along / (abs(along) + abs(away) + 1e-6)
-            actors.person(picture, self._stage.camera, place, act.gone_m(at_s), heading, clothes)
+            actors.person(picture, self._stage.camera, place, walked_m=act.gone_m(at_s), heading=heading, clothes=clothes)
 
     def _grain(self, picture: Picture, at_s: float) -> None:
         """The sensor's noise: one field, moved about from frame to frame."""
@@ -137,6 +142,12 @@ def render(timeline: Timeline, seed: int, stage: Stage = DEMO_STAGE) -> Iterator
     painter = Painter(stage, timeline, seed)
     for number in range(round(timeline.length_s * FPS)):
         yield painter.picture(number / FPS)
+
+
+@lru_cache(maxsize=1)
+def _white(height: int, width: int) -> npt.NDArray[np.float32]:
+    """Noise of unit level, the same for every camera."""
+    return np.random.default_rng(0).standard_normal((height, width), np.float32)
 
 
 def stroke(at_s: float) -> float:
