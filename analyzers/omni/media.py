@@ -52,11 +52,9 @@ def sight_tokens(grid: Grid) -> int:
 
 def mel(sound: NDArray[np.float32], extractor: FeatureExtractor) -> NDArray[np.float32]:
     """float32[n] at 16 kHz to float32[128, n / 160]: one window at a time, since a batch's padding changes the last frames."""
-    features = extractor(
-        sound, sampling_rate=SAMPLE_RATE_HZ, padding=True, truncation=False, return_attention_mask=True, return_tensors="np"
-    )
+    features = extractor(sound, sampling_rate=SAMPLE_RATE_HZ, padding=True, truncation=False, return_attention_mask=True, return_tensors="np")
     count = int(features["attention_mask"][0].sum())
-    return features["input_features"][0][:, :count]
+    return np.asarray(features["input_features"][0][:, :count], np.float32)
 
 
 def sound_tokens(mel_frames: int) -> int:
