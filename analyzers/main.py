@@ -105,6 +105,8 @@ def _pieces(judgements: Sequence[Judgement]) -> Iterator[tuple[Judgement, ...]]:
 def work(desk: Desk, settings: JudgeSettings, heard: "queue.Queue[Heard]") -> None:
     """Load, then answer for ever."""
     desk.say(JudgeNews(condition=JudgeCondition.LOADING))
+    # Chatter about optional kernels, at import and at every forward.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     # torch is loaded here and nowhere else: what has gone wrong before this can be said in a line.
     import torch  # noqa: PLC0415
 

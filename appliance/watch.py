@@ -6,9 +6,8 @@ from datetime import timedelta
 
 from alerts.builtin import CUES_ONLY, FEED, builtin
 from analyzers.policy import Policy, PolicyId
-from appliance.config import Configuration, SensorConfig
-from sensors.settings import SoundUse
-from sensors.window import SensorId, ViewId
+from appliance.config import Configuration
+from sensors.window import Sense, SensorId, ViewId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +44,8 @@ def watch(configuration: Configuration) -> Watch:
     """Who is asked what under `configuration`."""
     sensors = configuration.sensors
     built_in = builtin(
-        sight=[sensor.settings.sensor for sensor in sensors if _has_sight(sensor)],
-        sound=[sensor.settings.sensor for sensor in sensors if sensor.settings.sound is not SoundUse.OFF],
+        sight=[sensor.settings.sensor for sensor in sensors if Sense.SIGHT in sensor.senses],
+        sound=[sensor.settings.sensor for sensor in sensors if Sense.SOUND in sensor.senses],
     )
     windows = (*configuration.policies, *(policy for policy in built_in if policy.id in CUES_ONLY))
     facts = tuple(policy for policy in built_in if policy.id not in CUES_ONLY)
@@ -58,6 +57,3 @@ def _by_view(policies: tuple[Policy, ...]) -> dict[ViewId, tuple[Policy, ...]]:
     views = dict.fromkeys(view for policy in policies for view in policy.views())
     return {view: tuple(policy for policy in policies if view in policy.views()) for view in views}
 
-
-def _has_sight(sensor: SensorConfig) -> bool:
-    return not sensor.settings.source.startswith("mic:")

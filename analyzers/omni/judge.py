@@ -9,16 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from analyzers.judge import Question
 from analyzers.judgement import Cause, Fingerprint, JudgeKind, Judgement, Verdict, verdict_of
-from analyzers.omni.attention import trees
 from analyzers.omni.media import mel, patches, sight_tokens, sound_tokens
 from analyzers.omni.prompt import PROMPT_VERSION, Prompt, question
-from analyzers.omni.scores import scores
-from analyzers.omni.tree import Branch, Row, row
+from analyzers.omni.scores import Score, scores
+from analyzers.omni.tree import Branch, Media, Row, lay_out, run
 from analyzers.omni.weights import Loaded
 from analyzers.policy import Policy
 from sensors.slots import Slots
@@ -49,7 +47,6 @@ class OmniJudge:
         self.media_tokens = 0
         """Of the newest batch."""
 
-    @torch.inference_mode()
     def judge(self, batch: tuple[Question, ...]) -> tuple[Judgement, ...]:
         """One judgement for each policy of each question, in their order."""
         began = time.perf_counter()
@@ -86,7 +83,7 @@ class OmniJudge:
         root = self._prompt.root(sound_tokens(features.shape[1]) if features is not None else 0)
         pair_s = (window.end.boot_ns - window.start.boot_ns) / 1e9 / len(window.slots)
         step = pair_s * self._loaded.model.config.position_id_per_seconds
-        return _Windowed(row(root, branches, step), features, tuple(sights), tuple(keys))
+        return _Windowed(lay_out(root, branches, step), features, tuple(sights), tuple(keys))
 
     def _sight(self, window: Window, asked: Question, memory: Slots) -> tuple[NDArray[np.uint8], tuple[int, int, int]] | None:
         view = window.view(asked.view)
@@ -94,49 +91,21 @@ class OmniJudge:
             return None
         return patches(memory.window_frames(window.slots, view.id, view.height, view.width))
 
-    def _scores(self, windows: Sequence[_Windowed]) -> dict[Key, tuple[float, float]]:
-        """One forward: log-odds and label mass by question and policy."""
-        device, model = self._loaded.device, self._loaded.model
-        length = max(len(one.row.ids) for one in windows)
-        ids = torch.zeros(len(windows), length, dtype=torch.long)
-        positions = torch.zeros(3, len(windows), length, dtype=torch.float32)
-        for number, one in enumerate(windows):
-            ids[number, : len(one.row.ids)] = torch.from_numpy(one.row.ids)
-            positions[:, number, : len(one.row.ids)] = torch.from_numpy(one.row.positions)
-        media = self._media(windows)
-        self.media_tokens = int(((ids == self._prompt.video_id) | (ids == self._prompt.audio_id)).sum())
-        # A mask of four dimensions passes transformers' mask making untouched; the tree's attention does not look at it.
-        dummy = torch.zeros(len(windows), 1, 1, 1, dtype=torch.bool, device=device)
-        with trees([one.row for one in windows], length, device):
-            hidden = model.model(
-                input_ids=ids.to(device), position_ids=positions.to(device), attention_mask=dummy, use_cache=False, **media
-            ).last_hidden_state
-        last = torch.cat([hidden[number, list(one.row.last)] for number, one in enumerate(windows)])
-        odds, mass = scores(last, model.lm_head.weight, self._prompt.yes_ids, self._prompt.no_ids)
-        keys = [key for one in windows for key in one.keys]
-        return dict(zip(keys, zip(odds, mass, strict=True), strict=True))
+    def _scores(self, windows: Sequence[_Windowed]) -> dict[Key, Score]:
+        """One forward: the score of each policy, by question and policy."""
+        model, prompt = self._loaded.model, self._prompt
+        media = Media(
+            sights=tuple(sight for one in windows for sight in one.sights),
+            sounds=tuple(one.sound for one in windows if one.sound is not None),
+        )
+        self.media_tokens = sum(one.row.ids.count(prompt.video_id) + one.row.ids.count(prompt.audio_id) for one in windows)
+        ends = run(model, [one.row for one in windows], media)
+        found = scores(ends, model.lm_head.weight, prompt.yes_ids, prompt.no_ids)
+        return dict(zip([key for one in windows for key in one.keys], found, strict=True))
 
-    def _media(self, windows: Sequence[_Windowed]) -> dict[str, torch.Tensor]:
-        """Pictures and sound of all windows as the towers take them."""
-        device, dtype = self._loaded.device, self._loaded.model.dtype
-        out: dict[str, torch.Tensor] = {}
-        sights = [sight for one in windows for sight in one.sights]
-        if sights:
-            pixels = torch.cat([torch.from_numpy(pixels) for pixels, _ in sights]).to(device)
-            out["pixel_values_videos"] = pixels.to(dtype).div_(127.5).sub_(1)
-            out["video_grid_thw"] = torch.tensor([grid for _, grid in sights], device=device)
-        sounds = [one.sound for one in windows if one.sound is not None]
-        if sounds:
-            longest = max(sound.shape[1] for sound in sounds)
-            padded = np.stack([np.pad(sound, ((0, 0), (0, longest - sound.shape[1]))) for sound in sounds])
-            there = np.stack([np.arange(longest) < sound.shape[1] for sound in sounds])
-            out["input_features"] = torch.from_numpy(padded).to(device, dtype)
-            out["feature_attention_mask"] = torch.from_numpy(there).to(device, torch.long)
-        return out
-
-    def _judgement(self, asked: Question, policy: Policy, score: tuple[float, float] | None, took_s: float) -> Judgement:
+    def _judgement(self, asked: Question, policy: Policy, score: Score | None, took_s: float) -> Judgement:
         window = asked.window
-        verdict, cause = verdict_of(policy, *score) if score else (Verdict.NO_DATA, Cause.SENSE_MISSING)
+        verdict, cause = verdict_of(policy, score.log_odds, score.label_mass) if score else (Verdict.NO_DATA, Cause.SENSE_MISSING)
         finite = score is not None and cause is not Cause.NOT_FINITE
         return Judgement(
             policy=policy.id,
@@ -147,8 +116,8 @@ class OmniJudge:
             end=window.end,
             verdict=verdict,
             cause=cause,
-            log_odds=score[0] if score and finite else None,
-            label_mass=score[1] if score and finite else None,
+            log_odds=score.log_odds if score and finite else None,
+            label_mass=score.label_mass if score and finite else None,
             senses=window.senses,
             by=JudgeKind.OMNI,
             took_s=took_s,

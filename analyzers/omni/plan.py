@@ -1,213 +1,194 @@
-"""What a model needs, worked out from its folder before anything is loaded: arithmetic over config.json and safetensors headers.
+"""What a model will take before it is loaded: bytes by part, memory at work, and whether that fits here.
 
-It imports neither torch nor transformers, so that `check` can use it. Bytes are those of the weights as this project holds them:
-the fused experts and the text model's Linear layers quantized, the towers, router, embeddings and lm_head not.
+Arithmetic over the configuration and the headers of the weights; it imports no torch, so `check` stays quick.
 """
 
-import json
-from collections.abc import Iterator, Mapping
+import os
+import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from analyzers.interview import Quantization
-from analyzers.omni.media import sound_tokens
+from analyzers.omni.folder import ModelError, ModelFolder, read
+from analyzers.omni.media import MERGE, PATCH, PATCH_VALUES, sight_tokens, sound_tokens
+from analyzers.omni.parameters import Part, Sizes, count, expected
 
-MODEL_TYPES = frozenset({"qwen3_omni_moe", "qwen3_omni_moe_thinker"})
+__all__ = ["Machine", "ModelError", "Occasion", "Plan", "plan", "plan_of", "this_machine", "window_tokens"]
+
+QUANTIZED = frozenset({Part.EXPERTS, Part.ATTENTION})
 BLOCK = 64
 """Weights that share a scale in NF4."""
-BITS: Mapping[Quantization, float] = {Quantization.NF4: 4 + 32 / BLOCK, Quantization.INT8: 8.0, Quantization.NONE: 16.0}
-"""A quantized weight's bits, its share of the float32 scale included."""
-PLAIN_BYTES = 2
-WORKING_BYTES = 1_500_000_000
-"""What Python, torch and a forward's activations take beside the weights, roughly; `benchmarks/judge.py` measures it."""
-MAX_HEADER = 64 * 1024 * 1024
-
-
-class ModelError(Exception):
-    """A model folder that cannot be used; the text says why, and what to do."""
+RESERVE_BYTES = 1_000_000_000
+"""Left for the system and for the sensors, or on a GPU for its libraries."""
+MEL_FRAMES_A_SECOND = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """Parameters of the thinker by part."""
+class Machine:
+    """Where a model is to run."""
 
-    experts: int = 0
-    attention: int = 0
-    """The text model's Linear layers."""
-    vision: int = 0
-    audio: int = 0
-    embeddings: int = 0
-    """Embeddings and lm_head."""
-    other: int = 0
-    """Norms and routers."""
+    device: str
+    """`cpu` or `cuda`."""
+    memory_bytes: int
 
     @property
-    def total(self) -> int:
-        """All of them."""
-        return self.experts + self.attention + self.vision + self.audio + self.embeddings + self.other
+    def compute_bytes(self) -> int:
+        """Bytes of a number that is not quantized: bfloat16 on a GPU; float32 on a CPU, where bfloat16 is slower (measured: 2 to 3 times)."""
+        return 2 if self.device == "cuda" else 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Occasion:
+    """What is judged at once. The default is a large window with many policies."""
+
+    height: int = 320
+    width: int = 576
+    pairs: int = 8
+    sound_s: float | None = 16.0
+    policies: int = 16
+    question_tokens: int = 64
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of the whole row."""
+        return 32 + window_tokens(self.height, self.width, self.pairs, self.sound_s) + self.policies * self.question_tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a model will take."""
+    """A model under a quantization on a machine."""
 
-    folder: Path
     quantization: Quantization
-    parts: Parts
-    plain_bytes: int = PLAIN_BYTES
-    """Bytes of a weight that is not quantized: 2 on a GPU, 4 where a CPU computes in float32."""
+    machine: Machine
+    sizes: Sizes
+    part_bytes: Mapping[Part, int]
+    work_bytes: int
+    """What judging takes besides the weights, at a large window."""
 
     @property
-    def quantized_bytes(self) -> int:
-        """Bytes of the weights that are quantized."""
-        share = BITS[self.quantization] / 8 if self.quantization is not Quantization.NONE else self.plain_bytes
-        return round((self.parts.experts + self.parts.attention) * share)
+    def parameters(self) -> int:
+        """Of all parts."""
+        return sum(size.parameters for size in self.sizes.values())
 
     @property
     def weight_bytes(self) -> int:
-        """Bytes of all weights."""
-        plain = self.parts.total - self.parts.experts - self.parts.attention
-        return self.quantized_bytes + plain * self.plain_bytes
+        """Of all parts."""
+        return sum(self.part_bytes.values())
 
     @property
-    def needed_bytes(self) -> int:
-        """Memory that the judge process will want."""
-        return self.weight_bytes + WORKING_BYTES
+    def peak_bytes(self) -> int:
+        """Weights and work."""
+        return self.weight_bytes + self.work_bytes
+
+    @property
+    def fits(self) -> bool:
+        """Whether the machine has memory for it."""
+        return self.peak_bytes + RESERVE_BYTES <= self.machine.memory_bytes
 
     def __str__(self) -> str:
-        """One line for people."""
-        size = f"{self.parts.total / 1e9:.1f} B" if self.parts.total >= 1e8 else f"{self.parts.total / 1e6:.1f} M"
-        weights = f"{self.weight_bytes / 1e9:.1f} GB" if self.weight_bytes >= 1e8 else f"{self.weight_bytes / 1e6:.1f} MB"
-        return f"{self.folder.name}: {size} parameters, {weights} as {self.quantization.value}, {self.needed_bytes / 1e9:.1f} GB of memory in all"
+        """In a line, for people."""
+        held = "full precision" if self.quantization is Quantization.NONE else f"{self.quantization.value}, experts too"
+        return (
+            f"{_count(self.parameters)} parameters, {held}, on {self.machine.device}: {_amount(self.weight_bytes)} of weights, "
+            f"about {_amount(self.peak_bytes)} at work, {_amount(self.machine.memory_bytes)} of memory here"
+        )
 
 
-def plan(folder: Path, quantization: Quantization, *, plain_bytes: int = PLAIN_BYTES) -> Plan:
-    """The plan of a folder that can be loaded. ModelError for one that cannot."""
-    config = thinker_config(folder)
-    shards = sorted(folder.glob("*.safetensors"))
-    if not shards:
-        raise ModelError(f"{folder} holds no weights (*.safetensors): download the model's files into it, all of them")
-    _check_index(folder, shards)
-    counted = _from_headers(shards)
-    parts = counted if counted.total else parts_of(config)
-    return Plan(folder=folder, quantization=quantization, parts=parts, plain_bytes=plain_bytes)
+def plan(folder: Path, quantization: Quantization, machine: Machine | None = None) -> Plan:
+    """The plan of the model in `folder` on this machine. ModelError where it is missing, incomplete, of a kind that cannot judge, or too big."""
+    found = read(folder)
+    made = plan_of(found.thinker, quantization, machine or this_machine())
+    _compare(found, made)
+    if not made.fits:
+        raise ModelError(f"{folder} is too big for this machine: {made}; {_advice(found.thinker, made)}")
+    return made
 
 
-def thinker_config(folder: Path) -> Mapping[str, Any]:
-    """The thinker's part of a model's configuration. ModelError where the folder is not that of a model that can judge."""
-    if not folder.is_dir():
-        raise ModelError(f"there is no folder {folder}: put the model there, or say in judge.model where it is")
+def plan_of(thinker: Mapping[str, Any], quantization: Quantization, machine: Machine, occasion: Occasion | None = None) -> Plan:
+    """The plan of a thinker's configuration, without its weights."""
     try:
-        config = json.loads((folder / "config.json").read_text())
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{folder / 'config.json'} cannot be read ({error}): is this a model's folder, completely downloaded?") from None
-    kind = config.get("model_type", "")
-    if kind not in MODEL_TYPES:
-        raise ModelError(f"a model of the type {kind!r} is not supported; Qwen3-Omni is ({', '.join(sorted(MODEL_TYPES))})")
-    if "captioner" in folder.name.lower():
-        raise ModelError(f"{folder.name} describes sounds and answers no questions: take the Instruct model")
-    thinker: Mapping[str, Any] = config.get("thinker_config", config)
-    return thinker
+        sizes = expected(thinker)
+        work = _work_bytes(thinker, machine.compute_bytes, occasion or Occasion())
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"config.json does not describe a Qwen3-Omni thinker ({error!r}); download it again") from None
+    part_bytes = {part: _part_bytes(part, sizes, quantization, machine.compute_bytes) for part in Part}
+    return Plan(quantization=quantization, machine=machine, sizes=sizes, part_bytes=part_bytes, work_bytes=work)
 
 
-def window_tokens(height: int, width: int, pairs: int, sound_s: float | None) -> int:
-    """Media tokens of one view of a window; `height` 0: no picture, `sound_s` None: no sound."""
-    sight = pairs * (height // 32) * (width // 32)
-    return sight + (sound_tokens(round(sound_s * 100)) if sound_s else 0)
+def window_tokens(height: int, width: int, pairs: int, seconds_of_sound: float | None) -> int:
+    """Tokens that a window's media take, their marks included. No picture where `pairs` is 0, no sound where there are no seconds."""
+    sight = sight_tokens((pairs, height // PATCH, width // PATCH))
+    sound = sound_tokens(round(seconds_of_sound * MEL_FRAMES_A_SECOND)) if seconds_of_sound else 0
+    return sum(tokens + 2 for tokens in (sight, sound) if tokens)
 
 
-def parts_of(config: Mapping[str, Any]) -> Parts:
-    """The thinker's parameters by part, from its configuration alone."""
-    text = config["text_config"]
-    hidden, layers, heads, head = text["hidden_size"], text["num_hidden_layers"], text["num_attention_heads"], text["head_dim"]
-    keys = text["num_key_value_heads"]
-    experts = layers * text["num_experts"] * 3 * hidden * text["moe_intermediate_size"]
-    attention = layers * head * hidden * 2 * (heads + keys)
-    other = layers * (text["num_experts"] * hidden + 2 * hidden + 2 * head) + hidden
-    embeddings = text["vocab_size"] * hidden * (1 if text.get("tie_word_embeddings") else 2)
-    return Parts(
-        experts=experts,
-        attention=attention,
-        vision=_vision(config["vision_config"]),
-        audio=_audio(config["audio_config"]),
-        embeddings=embeddings,
-        other=other,
-    )
+def this_machine() -> Machine:
+    """The GPU where there is one, else the memory of the box."""
+    gpu = _gpu_bytes() if Path("/dev/nvidiactl").exists() else None
+    if gpu:
+        return Machine(device="cuda", memory_bytes=gpu)
+    return Machine(device="cpu", memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
 
 
-def _vision(vision: Mapping[str, Any]) -> int:
-    hidden, inner = vision["hidden_size"], vision["intermediate_size"]
-    patch = vision.get("in_channels", 3) * vision["temporal_patch_size"] * vision["patch_size"] ** 2 * hidden + hidden
-    block = 4 * hidden + hidden * 3 * hidden + 3 * hidden + hidden * hidden + hidden + 2 * hidden * inner + inner + hidden
-    merged = hidden * vision["spatial_merge_size"] ** 2
-    mixer = merged * merged + merged + merged * vision["out_hidden_size"] + vision["out_hidden_size"]
-    deep = len(vision["deepstack_visual_indexes"]) * (2 * merged + mixer)
-    return int(patch + vision["num_position_embeddings"] * hidden + vision["depth"] * block + 2 * hidden + mixer + deep)
+def _gpu_bytes() -> int | None:
+    command = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    try:
+        told = subprocess.run(command, capture_output=True, check=True, timeout=5, text=True)  # noqa: S603 - nothing in it comes from outside
+        return int(told.stdout.split()[0]) << 20
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
+        return None  # a card without its tools is not planned for; loading sees it again
 
 
-def _audio(audio: Mapping[str, Any]) -> int:
-    model, inner, down = audio["d_model"], audio["encoder_ffn_dim"], audio["downsample_hidden_size"]
-    mel = audio["num_mel_bins"]
-    for _ in range(3):
-        mel = (mel + 1) // 2
-    convolutions = down * 9 + down + 2 * (down * down * 9 + down) + down * mel * model
-    layer = 4 * (model * model + model) + 4 * model + 2 * model * inner + inner + model
-    return int(convolutions + audio["encoder_layers"] * layer + 2 * model + model * model + model + model * audio["output_dim"] + audio["output_dim"])
+def _part_bytes(part: Part, sizes: Sizes, quantization: Quantization, compute_bytes: int) -> int:
+    size = sizes[part]
+    if part not in QUANTIZED or quantization is Quantization.NONE:
+        return size.parameters * compute_bytes
+    if quantization is Quantization.NF4:
+        return size.parameters // 2 + size.parameters // BLOCK * 4
+    return size.parameters + size.rows * 4
 
 
-def _check_index(folder: Path, shards: list[Path]) -> None:
-    """Every shard that the index names must be there."""
-    index = folder / "model.safetensors.index.json"
-    if not index.exists():
-        return
-    named = set(json.loads(index.read_text())["weight_map"].values())
-    missing = sorted(named - {shard.name for shard in shards})
-    if missing:
-        raise ModelError(f"{folder} is incomplete: {len(missing)} of {len(named)} files are missing, the first is {missing[0]}")
+def _work_bytes(thinker: Mapping[str, Any], compute_bytes: int, occasion: Occasion) -> int:
+    """The largest of what text, sight and sound have alive at once in a forward."""
+    text, sight, sound = thinker["text_config"], thinker["vision_config"], thinker["audio_config"]
+    chosen = text["num_experts_per_tok"]
+    a_token = text["hidden_size"] * (6 + 2 * chosen) + 4 * chosen * text["moe_intermediate_size"]
+    a_token += (2 * text["num_attention_heads"] + 4 * text["num_key_value_heads"]) * text["head_dim"]
+    patches = occasion.pairs * (occasion.height // PATCH) * (occasion.width // PATCH)
+    a_patch = PATCH_VALUES + 6 * sight["hidden_size"] + 2 * sight["intermediate_size"]
+    a_patch += (2 + len(sight["deepstack_visual_indexes"])) * sight["out_hidden_size"] // MERGE**2
+    frames = round((occasion.sound_s or 0.0) * MEL_FRAMES_A_SECOND)
+    a_frame = 2 * sound["downsample_hidden_size"] * sound["num_mel_bins"] // 4
+    one_expert = 3 * text["moe_intermediate_size"] * text["hidden_size"]
+    head = 16_384 * text["hidden_size"] * 4 if compute_bytes < 4 else 0
+    return max(occasion.tokens * a_token * compute_bytes, patches * a_patch * compute_bytes, frames * a_frame * compute_bytes, head) + one_expert * 4
 
 
-def _from_headers(shards: list[Path]) -> Parts:
-    counts = dict.fromkeys(Parts.__dataclass_fields__, 0)
-    for name, shape in _tensors(shards):
-        part = _part_of(name)
-        if part:
-            count = 1
-            for side in shape:
-                count *= side
-            counts[part] += count
-    return Parts(**counts)
+def _compare(found: ModelFolder, made: Plan) -> None:
+    """What the files hold is what the configuration describes."""
+    held = count(found.tensors.items())
+    for part, size in made.sizes.items():
+        if held[part].parameters != size.parameters:
+            raise ModelError(
+                f"{found.path}: config.json describes {size.parameters} parameters of {part}, the files of weights hold {held[part].parameters}; "
+                "they do not belong together: download the folder again, whole"
+            )
 
 
-def _tensors(shards: list[Path]) -> Iterator[tuple[str, list[int]]]:
-    """Names and shapes in safetensors files: 8 bytes of length, then a JSON header (github.com/huggingface/safetensors)."""
-    for shard in shards:
-        with shard.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            if not 0 < length <= MAX_HEADER:
-                raise ModelError(f"{shard} is no safetensors file: download it again")
-            try:
-                header = json.loads(file.read(length))
-            except ValueError:
-                raise ModelError(f"{shard} is damaged: download it again") from None
-        yield from ((name, tensor["shape"]) for name, tensor in header.items() if name != "__metadata__")
+def _advice(thinker: Mapping[str, Any], made: Plan) -> str:
+    if made.quantization is not Quantization.NF4:
+        smaller = plan_of(thinker, Quantization.NF4, made.machine)
+        if smaller.fits:
+            return f"with `quantization: nf4` it takes {_amount(smaller.peak_bytes)}"
+    need = (made.peak_bytes + RESERVE_BYTES) / 1e9
+    return f"it needs a {'GPU' if made.machine.device == 'cuda' else 'machine'} with {need:.0f} GB, or a smaller model"
 
 
-MARKS = (("audio_tower.", "audio"), ("visual.", "vision"), (".experts.", "experts"), ("embed_tokens", "embeddings"), ("lm_head", "embeddings"))
-"""What tells a tensor's part, in this order: towers have attention of their own."""
+def _count(number: int) -> str:
+    return f"{number / 1e9:.2f} billion" if number >= 1e9 else f"{number / 1e6:.2f} million"
 
 
-def _part_of(name: str) -> str | None:
-    """The part that a tensor of a full checkpoint, or of a thinker alone, belongs to. None: not the thinker's."""
-    if name.startswith(("talker.", "code2wav.")):
-        return None
-    for mark, part in (
-        ("audio_tower.", "audio"),
-        ("visual.", "vision"),
-        (".experts.", "experts"),
-        ("embed_tokens", "embeddings"),
-        ("lm_head", "embeddings"),
-    ):
-        if mark in name:
-            return part
-    return "attention" if "_proj.weight" in name else "other"
+def _amount(number: int) -> str:
+    return f"{number / 1e9:.1f} GB" if number >= 1e9 else f"{number / 1e6:.1f} MB"

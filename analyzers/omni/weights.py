@@ -1,13 +1,12 @@
 """Loads a Qwen3-Omni folder as its thinker alone, offline, quantized while it is read, and refuses what is not what was asked for.
 
 When the pin of transformers moves, look at: the hooks of `experts.py` (register_quantizer, _process_model_before_weight_loading,
-param_needs_quantization, ConversionOps.convert), the fused names gate_up_proj and down_proj, the two attention registries of
-`attention.py`, that a 4-D attention mask passes create_causal_mask untouched, and the prefixes in UNQUANTIZED. The tests of
+param_needs_quantization, ConversionOps.convert), the fused names gate_up_proj and down_proj, the attention registry of `tree.py`, that
+the text model hands `tree` on to its attention, and the prefixes in UNQUANTIZED. The tests of
 `tests/analyzers/test_omni_*.py` fail where one of them has changed.
 """
 
 import hashlib
-import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +17,9 @@ import transformers
 from transformers import AutoConfig, AutoTokenizer, Qwen3OmniMoeThinkerForConditionalGeneration, WhisperFeatureExtractor
 
 from analyzers.interview import JudgeSettings, Quantization
-from analyzers.omni import attention
 from analyzers.omni.experts import Nf4Config, Nf4Experts
 from analyzers.omni.plan import ModelError, Plan, plan
+from analyzers.omni.tree import ATTENTION
 
 UNQUANTIZED = ["model.visual", "model.audio_tower", "lm_head"]
 """Full names from the start: a bare "visual" is ignored in silence."""
@@ -44,7 +43,6 @@ def load(settings: JudgeSettings) -> Loaded:
     """Load what the settings say. ModelError, with what to do, where that cannot be."""
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     folder = Path(settings.model)
     device = _device(settings.device)
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32  # a CPU without bf16 units is slower in bf16
@@ -57,7 +55,7 @@ def load(settings: JudgeSettings) -> Loaded:
             config=getattr(config, "thinker_config", config),
             dtype=dtype,
             local_files_only=True,
-            attn_implementation=attention.NAME,
+            attn_implementation=ATTENTION,
             **_quantized(settings.quantization, dtype, device),
         ).eval()
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)

@@ -1,0 +1,140 @@
+"""A model's folder as it lies on the disk: its configuration, the headers of its weights, its tokenizer. It reads no weight and imports no torch."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+SUPPORTED = {"qwen3_omni_moe": "thinker_config", "qwen3_omni_moe_thinker": None}
+"""Model types that can judge, and where in their configuration the thinker's is."""
+UNFIT = {
+    "captioner": "it describes sounds and takes no question, so it cannot judge",
+    "thinking": "it thinks before it answers, so its first word is no answer",
+}
+"""Siblings with the same architecture and other habits. They differ in name only."""
+INSTRUCT = "take Qwen3-Omni-30B-A3B-Instruct"
+TOKENIZERS = ("tokenizer.json", "vocab.json")
+EXTRACTORS = ("preprocessor_config.json", "processor_config.json")
+MAX_HEADER_BYTES = 100_000_000  # what safetensors itself allows
+MAX_CONFIG_BYTES = 1_000_000
+SAMPLE_BYTES = 1 << 20
+SAMPLES = 16
+"""A shard's identity is its header and this many samples of its weights: 70 GB are not read at each start."""
+
+
+@dataclass(frozen=True)
+class ModelError(Exception):
+    """A model that cannot judge here; `problem` says why, and what to do."""
+
+    problem: str
+
+    def __str__(self) -> str:
+        """The problem, in a line."""
+        return self.problem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFolder:
+    """What a folder holds."""
+
+    path: Path
+    thinker: Mapping[str, Any]
+    """The thinker's part of config.json. Outside text; whoever reads a figure from it checks it."""
+    shards: tuple[Path, ...]
+    tensors: Mapping[str, tuple[int, ...]]
+    """Shape by name, of all shards."""
+
+    def digest(self) -> str:
+        """16 digits that tell this model from others: configuration, tokenizer, headers, and samples of the weights."""
+        digest = hashlib.sha256()
+        for name in ("config.json", *TOKENIZERS, *EXTRACTORS):
+            if (self.path / name).is_file():
+                digest.update((self.path / name).read_bytes())
+        for shard in self.shards:
+            size = shard.stat().st_size
+            digest.update(f"{shard.name} {size}".encode())
+            with shard.open("rb") as file:
+                for start in range(0, size, max(size // SAMPLES, SAMPLE_BYTES)):
+                    file.seek(start)
+                    digest.update(file.read(SAMPLE_BYTES))
+        return digest.hexdigest()[:16]
+
+
+def read(path: Path) -> ModelFolder:
+    """What lies in `path`. ModelError, saying what to do, where it is not the complete folder of a model that can judge."""
+    if not path.is_dir():
+        raise ModelError(f"there is no folder {path}; download a model into it ({INSTRUCT}) or correct `model`")
+    _refuse_unfit(path)
+    config = _config(path / "config.json")
+    kind = config.get("model_type")
+    if kind not in SUPPORTED:
+        raise ModelError(f"{path} holds a model of type {kind!r}, which is not supported; {INSTRUCT}")
+    inner = SUPPORTED[kind]
+    thinker = config.get(inner) if inner else config
+    if not isinstance(thinker, dict):
+        raise ModelError(f"{path}/config.json has no {inner}; download it again")
+    for needed, what in ((TOKENIZERS, "tokenizer"), (EXTRACTORS, "feature extractor")):
+        if not any((path / name).is_file() for name in needed):
+            raise ModelError(f"{path} has no {what} ({' or '.join(needed)}); download the folder again, whole")
+    shards = _shards(path)
+    tensors = {name: shape for shard in shards for name, shape in _header(shard).items()}
+    return ModelFolder(path=path, thinker=thinker, shards=shards, tensors=tensors)
+
+
+def _refuse_unfit(path: Path) -> None:
+    # A folder of the hub's cache is called by a hash, and the model's name stands two levels above.
+    for name in path.resolve().parts[-3:]:
+        found = re.search(r"omni.*(captioner|thinking)", name.lower())
+        if found:
+            raise ModelError(f"{path} is a {found[1].capitalize()} model: {UNFIT[found[1]]}; {INSTRUCT}")
+
+
+def _config(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > MAX_CONFIG_BYTES:
+            raise ModelError(f"{path} is far too large for a configuration; download it again")
+        config = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise ModelError(f"{path} is missing; `model` must name the folder that holds it") from None
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} cannot be read ({error}); download it again") from None
+    if not isinstance(config, dict):
+        raise ModelError(f"{path} is no configuration; download it again")
+    return config
+
+
+def _shards(path: Path) -> tuple[Path, ...]:
+    index = path / "model.safetensors.index.json"
+    names = {"model.safetensors"}
+    if index.is_file():
+        try:
+            names = {str(name) for name in json.loads(index.read_bytes())["weight_map"].values()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ModelError(f"{index} cannot be read ({error}); download it again") from None
+    if any("/" in name for name in names):
+        raise ModelError(f"{index} names files outside the folder; do not use it")
+    missing = sorted(name for name in names if not (path / name).is_file())
+    if missing:
+        raise ModelError(f"{path} lacks {len(missing)} of {len(names)} files of weights ({missing[0]} …); download the rest")
+    return tuple(path / name for name in sorted(names))
+
+
+def _header(shard: Path) -> dict[str, tuple[int, ...]]:
+    """Shapes by name, from a safetensors file's header; checked against the file's size, so half a download is found before it is loaded."""
+    try:
+        with shard.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            if not 0 < length <= MAX_HEADER_BYTES:
+                raise ModelError(f"{shard} is no safetensors file; download it again")
+            header = json.loads(file.read(length))
+        header.pop("__metadata__", None)
+        tensors = {str(name): tuple(int(side) for side in entry["shape"]) for name, entry in header.items()}
+        end = 8 + length + max((int(entry["data_offsets"][1]) for entry in header.values()), default=0)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise ModelError(f"{shard} cannot be read ({type(error).__name__}: {error}); download it again") from None
+    if shard.stat().st_size < end:
+        raise ModelError(f"{shard} has {shard.stat().st_size} of its {end} bytes: the download is not complete")
+    return tensors
