@@ -15,6 +15,7 @@ from appliance.config import SensorConfig
 from appliance.metrics import Metrics
 from appliance.sensor_link import SensorLink
 from appliance.supervisor import Backoff, keep
+from sensors.fault import FaultReason
 from sensors.moment import Moment
 from sensors.news import SensorCondition, SensorFigures, SensorNews
 from sensors.slots import SlotLayout
@@ -138,7 +139,7 @@ class Fleet:
 
     def _lost(self, name: SensorId, problem: str) -> None:
         """The process ended. It is a lost sensor until the next one delivers."""
-        self.news(SensorNews(sensor=name, condition=SensorCondition.LOST, reason="broken", detail=problem[:300]))
+        self.news(SensorNews(sensor=name, condition=SensorCondition.LOST, reason=FaultReason.BROKEN, detail=problem[:300]))
         if before := self._status.get(name):
             self._status[name] = replace(before, restarts=before.restarts + 1)
             self._metrics.sensor_restarts.labels(name).inc()

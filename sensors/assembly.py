@@ -15,7 +15,7 @@ from sensors.grid import Grid
 from sensors.holds import Holds
 from sensors.moment import NANOSECONDS, Moment
 from sensors.picture import Frame, cropped, fitted, for_cues, masked
-from sensors.settings import SAMPLE_RATE_HZ, SensorSettings
+from sensors.settings import FRAMES_A_PAIR, SAMPLE_RATE_HZ, SensorSettings
 from sensors.sight_cues import SightMeter, SightReading
 from sensors.slots import SlotLayout, Slots
 from sensors.sound_cues import SoundMeter, SoundReading
@@ -29,7 +29,7 @@ GRACE_NS = 2 * NANOSECONDS
 CUE_EVERY_NS = NANOSECONDS // 5
 BLOCK = SAMPLE_RATE_HZ // 10
 MAX_FILL = SAMPLE_RATE_HZ // 10
-"""A hole in the sound of up to 100 ms is filled with silence."""
+"""A hole in the sound of up to 100 ms is filled with silence, also at a source's very beginning and end."""
 SNAP = SAMPLE_RATE_HZ // 100
 """Sound that is up to 10 ms off its place goes on where it was: rounded times must not click."""
 
@@ -90,6 +90,11 @@ class Assembly:
         self._senses = senses
         self._reset()
 
+    def jumped(self) -> None:
+        """The source's clock jumped: what comes is of a new epoch, with the same senses."""
+        self.figures.jumps += 1
+        self.begin(self._senses)
+
     def _reset(self) -> None:
         self._pairs: dict[int, _Pair] = {}
         self._skipped: set[int] = set()
@@ -110,16 +115,25 @@ class Assembly:
         self.figures.frames += 1
         self.figures.last_frame_ns = at_ns
         self._measure(at_ns, frame)
-        if self._instant is None:
-            self._instant = self._grid.next_instant(at_ns - EARLY_NS)
-        while (instant_ns := self._grid.instant_ns(self._instant)) <= at_ns:
+        if self._before is None or at_ns - self._before[0] > 2 * self._grid.stale_ns:
+            # The instants of a long gap stay empty; there may be millions of them.
+            self._place_until(self._before[0] + self._grid.stale_ns if self._before else at_ns, at_ns, frame)
+            nearest = self._grid.next_instant(at_ns - (self._grid.stale_ns if self._before else EARLY_NS))
+            self._instant = nearest if self._instant is None else max(self._instant, nearest)
+        self._place_until(at_ns, at_ns, frame)
+        self._before = (at_ns, frame)
+        self._sight_ns = max(self._sight_ns, at_ns)
+        self._finish()
+
+    def _place_until(self, until_ns: int, at_ns: int, frame: Frame) -> None:
+        """Give the instants up to a time their frames: the one before, or this one at `at_ns`."""
+        while self._instant is not None and (instant_ns := self._grid.instant_ns(self._instant)) <= until_ns:
             chosen = self._nearest(instant_ns, at_ns, frame)
             if chosen is not None:
                 self._place_frame(self._instant, chosen)
             self._instant += 1
-        self._before = (at_ns, frame)
-        self._sight_ns = at_ns
-        self._finish()
+            self._sight_ns = instant_ns
+            self._finish()
 
     def _nearest(self, instant_ns: int, at_ns: int, frame: Frame) -> Frame | None:
         ahead = at_ns - instant_ns
@@ -142,8 +156,9 @@ class Assembly:
             zone = self._zones.get(view)
             part = fitted(cropped(picture, zone) if zone else picture, self._layout.longest_side)
             height, width = part.shape[:2]
-            if pair.shapes.setdefault(view, (height, width)) == (height, width):
-                self._slots.frames(pair.slot, view, height, width)[place] = part
+            if pair.shapes.setdefault(view, (height, width)) != (height, width):
+                return  # a camera that changes its size between the frames of a pair: the pair stays without a picture
+            self._slots.frames(pair.slot, view, height, width)[place] = part
         pair.frames += 1
 
     # Sound.
@@ -152,19 +167,17 @@ class Assembly:
         """Samples, mono 16 kHz, of which the first is at a time of the sensor."""
         place = self._grid.sample_at(at_ns)
         if self._sample is None or place - self._sample > MAX_FILL:
-            self._sample = place
+            missing = place % self._grid.samples
+            self._sample = place if self._sample is not None or missing > MAX_FILL else place - missing
             self._block = np.empty(0, np.float32)
-        elif place - self._sample > SNAP:
+        if place - self._sample > SNAP:
             samples = np.concatenate([np.zeros(place - self._sample, np.float32), samples])
         elif self._sample - place > SNAP:
             samples = samples[self._sample - place :]
         self._store_sound(samples)
-        self._sound_ns = self.figures.last_sound_ns = self._sample * NANOSECONDS // SAMPLE_RATE_HZ
-        self._hear(samples)
-        self._finish()
 
     def _store_sound(self, samples: NDArray[np.float32]) -> None:
-        """Write samples to where they belong, over the ends of pairs."""
+        """Write samples to where they belong, pair by pair."""
         per_pair = self._grid.samples
         while len(samples) and self._sample is not None:
             number, offset = divmod(self._sample, per_pair)
@@ -175,6 +188,9 @@ class Assembly:
                 pair.samples += len(some)
             self._sample += len(some)
             samples = samples[len(some) :]
+            self._sound_ns = self.figures.last_sound_ns = self._sample * NANOSECONDS // SAMPLE_RATE_HZ
+            self._hear(some)
+            self._finish()
 
     def _hear(self, samples: NDArray[np.float32]) -> None:
         self._block = np.concatenate([self._block, samples])
@@ -205,22 +221,30 @@ class Assembly:
 
     def _finish(self) -> None:
         """Finish every pair that nothing more can come for."""
-        while self._next_pair is not None and self._is_over(self._grid.pair_start_ns(self._next_pair + 1)):
-            self._finish_pair(self._next_pair)
-
-    def _is_over(self, end_ns: int) -> bool:
+        if not self._senses or self._next_pair is None:
+            return
         reached = {Sense.SIGHT: self._sight_ns, Sense.SOUND: self._sound_ns}
-        return all(reached[sense] >= end_ns for sense in self._senses) or max(self._sight_ns, self._sound_ns) >= end_ns + GRACE_NS
+        first_open = self._grid.pair_at(max(min(reached[sense] for sense in self._senses), max(reached.values()) - GRACE_NS))
+        for number in sorted(number for number in self._pairs if self._next_pair <= number < first_open):
+            self._finish_pair(number)
+        if first_open > self._next_pair:
+            self._next_pair = first_open
+            self._forget(self._grid.oldest_needed_after(first_open - 1))
 
     def end(self) -> None:
-        """Nothing more comes (a recording's end): finish the pairs that are whole."""
-        while self._next_pair in self._pairs and self._senses_of([self._pairs[self._next_pair]]) >= self._senses:
-            self._finish_pair(self._next_pair)
+        """Nothing more comes of this opening: finish the pairs that are whole, in those senses that came to the end."""
+        last_ns = max(self._sight_ns, self._sound_ns)
+        reached = {Sense.SIGHT: self._sight_ns, Sense.SOUND: self._sound_ns}
+        wanted = {sense for sense in self._senses if reached[sense] > last_ns - GRACE_NS}
+        if self._sample is not None and Sense.SOUND in wanted and -self._sample % self._grid.samples <= MAX_FILL:
+            self._store_sound(np.zeros(-self._sample % self._grid.samples, np.float32))
+        for number in sorted(number for number in self._pairs if self._next_pair is not None and number >= self._next_pair):
+            if self._senses_of([self._pairs[number]]) >= wanted:
+                self._finish_pair(number)
 
     def _finish_pair(self, number: int) -> None:
         self._next_pair = number + 1
-        self._skipped.discard(number)
-        self.figures.pairs += number in self._pairs
+        self.figures.pairs += 1
         first = self._grid.window_ending_with(number)
         if first is not None:
             self._window(first)
@@ -244,7 +268,7 @@ class Assembly:
             end=self._moment(end_ns),
             slots=tuple(pair.slot for pair in pairs),
             senses=senses,
-            views=self._views(pairs, start_ns, end_ns, seen=Sense.SIGHT in senses),
+            views=self._views(pairs, start_ns, end_ns, senses),
         )
         self._holds.hold(window.id, window.slots)
         self.figures.windows += 1
@@ -253,15 +277,17 @@ class Assembly:
     def _senses_of(self, pairs: list[_Pair]) -> frozenset[Sense]:
         """The senses that all pairs have without a gap, the picture always in one size."""
         senses = set()
-        if all(pair.frames == 2 and pair.shapes == pairs[0].shapes for pair in pairs):
+        if all(pair.frames == FRAMES_A_PAIR and pair.shapes == pairs[0].shapes for pair in pairs):
             senses.add(Sense.SIGHT)
         if all(pair.samples == self._grid.samples for pair in pairs):
             senses.add(Sense.SOUND)
         return frozenset(senses) if pairs else frozenset()
 
-    def _views(self, pairs: list[_Pair], start_ns: int, end_ns: int, *, seen: bool) -> tuple[View, ...]:
-        sight = [readings for readings in self._sight_readings if start_ns <= readings[0].at_ns < end_ns]
-        sound = [reading for reading in self._sound_readings if start_ns <= reading.at_ns < end_ns]
+    def _views(self, pairs: list[_Pair], start_ns: int, end_ns: int, senses: frozenset[Sense]) -> tuple[View, ...]:
+        """Each view's shape and cues. A sense with a gap in the window has neither."""
+        seen, heard = Sense.SIGHT in senses, Sense.SOUND in senses
+        sight = [readings for readings in self._sight_readings if seen and start_ns <= readings[0].at_ns < end_ns]
+        sound = [reading for reading in self._sound_readings if heard and start_ns <= reading.at_ns < end_ns]
         out = []
         for place, view in enumerate(self._layout.views):
             height, width = pairs[0].shapes[view] if seen else (0, 0)

@@ -1,6 +1,8 @@
 """Local cameras, through OpenCV's V4L2: pictures without sound, timed as they arrive."""
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -42,19 +44,30 @@ class CameraSource:
         capture = cv2.VideoCapture(self._device, cv2.CAP_V4L2)
         try:
             if not capture.isOpened():
-                raise SensorFault(FaultReason.NOT_FOUND, f"{self._device} cannot be opened: is it there, free, and in the group video?")
+                raise self._cannot_open()
             self._feed(capture, sink)
         finally:
             capture.release()
+
+    def _cannot_open(self) -> SensorFault:
+        if not Path(self._device).exists():
+            return SensorFault(FaultReason.NOT_FOUND, f"there is no {self._device}")
+        if not os.access(self._device, os.R_OK | os.W_OK):
+            return SensorFault(FaultReason.UNAUTHORIZED, f"{self._device} may not be opened: put the user into the group video")
+        return SensorFault(FaultReason.BUSY, f"{self._device} cannot be opened: is it a camera, and does nothing else use it?")
 
     def _feed(self, capture: cv2.VideoCapture, sink: Sink) -> None:
         width, height = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
         if width * height > MAX_PIXELS:
             raise SensorFault(FaultReason.UNSUPPORTED, f"a picture of {width}x{height} is too large")
-        sink.opened(Opened(senses=frozenset({Sense.SIGHT}), width=width, height=height, fps=float(capture.get(cv2.CAP_PROP_FPS)), codec="v4l2"))
+        what = Opened(senses=frozenset({Sense.SIGHT}), width=width, height=height, fps=float(capture.get(cv2.CAP_PROP_FPS)), codec="v4l2")
+        is_open = False
         while True:
             got, bgr = capture.read()
             if not got:
-                raise SensorFault(FaultReason.ENDED, f"{self._device} gives no more frames: was it unplugged?")
+                raise SensorFault(FaultReason.STALLED, f"{self._device} gives no frames: was it unplugged?")
+            if not is_open:
+                is_open = True
+                sink.opened(what)
             sink.progress()
             sink.assembly.picture(self._box.now_ns(), CameraFrame(np.asarray(bgr, np.uint8)))

@@ -17,8 +17,6 @@ class FaultReason(StrEnum):
     """A codec, size or rate that is not taken."""
     ENDED = "ended"
     BUSY = "busy"
-    JUMPED = "jumped"
-    """Its own clock jumped, and it is opened again."""
     BROKEN = "broken"
 
 

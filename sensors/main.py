@@ -9,6 +9,8 @@ import json
 import logging
 import os
 import random
+import resource
+import signal
 import socket
 import threading
 import time
@@ -25,14 +27,20 @@ from sensors.slots import SlotLayout, Slots
 from sensors.source import Opened, Source
 from sensors.sources import scheme_of
 from sensors.window import Window
-from sensors.wire import Codec, receive
+from sensors.wire import Codec, WireError, receive
 
 SAYS: Codec[Window | SensorNews | SensorFigures] = Codec(Window | SensorNews | SensorFigures)
 HEARS: Codec[SensorSettings | Release] = Codec(SensorSettings | Release)
 
 FIRST_WAIT_S, MOST_WAIT_S, HEALTHY_S = 0.5, 30.0, 60.0
+OPENING_S = 30.0
+"""Opening a source, until the first whole picture or sound, may take so much longer than any later read."""
 OVERDUE_S = 10.0
-"""How far beyond its stall limit a read may hang before the process ends itself: some drivers cannot be interrupted."""
+"""How far beyond its stall limit a read may hang before the process ends itself."""
+MAX_DATA_BYTES = 1 << 30
+"""Of memory of its own; a camera of the largest size that is taken needs about a third."""
+HANGS, MISLED = 3, 4
+"""Exit statuses: a read hangs, or the supervisor broke the protocol."""
 
 log = logging.getLogger("omniwatch.sensor")
 
@@ -46,9 +54,10 @@ class Reporter:
         self.assembly: Assembly
         self.opened_at = 0.0
         self._end = end
-        self._condition = SensorCondition.OPENING
-        self._reconnects = -1
-        self._fresh = time.monotonic()
+        self._told: tuple[SensorCondition, FaultReason | None] = (SensorCondition.OPENING, None)
+        self._openings = 0
+        self._due: float | None = None
+        """When the next read must have brought something, or the process hangs; None while nothing is read."""
         self._lock = threading.Lock()
 
     def say(self, message: Window | SensorNews | SensorFigures) -> None:
@@ -59,17 +68,22 @@ class Reporter:
         except OSError:
             os._exit(0)
 
+    def opening(self) -> None:
+        """The source is about to be opened."""
+        self.opened_at = time.monotonic()
+        self._due = self.opened_at + OPENING_S + self.settings.stall_after_s + OVERDUE_S
+
     def opened(self, what: Opened) -> None:
         """The source is open: a new epoch, and the sensor is online."""
         self.assembly.begin(what.senses)
-        self.opened_at = time.monotonic()
-        self._reconnects += 1
+        self._openings += 1
         self.progress()
-        self._condition = SensorCondition.ONLINE
+        self._told = SensorCondition.ONLINE, None
         self.say(
             SensorNews(
                 sensor=self.settings.sensor,
-                condition=self._condition,
+                condition=SensorCondition.ONLINE,
+                detail=what.detail[:300],
                 width=what.width,
                 height=what.height,
                 fps=what.fps,
@@ -81,40 +95,44 @@ class Reporter:
 
     def progress(self) -> None:
         """Something fresh has come."""
-        self._fresh = time.monotonic()
+        self._due = time.monotonic() + self.settings.stall_after_s + OVERDUE_S
 
     def lost(self, fault: SensorFault) -> None:
         """The source has given out. Said once an outage, and again when the reason is another."""
-        self._condition = SensorCondition.LOST
-        self.say(SensorNews(sensor=self.settings.sensor, condition=self._condition, reason=fault.reason.value, detail=fault.detail))
+        self._due = None
+        if self._told != (SensorCondition.LOST, fault.reason):
+            self._told = SensorCondition.LOST, fault.reason
+            self.say(SensorNews(sensor=self.settings.sensor, condition=SensorCondition.LOST, reason=fault.reason, detail=fault.detail))
 
     def ended(self) -> None:
         """The recording has been read to its end."""
+        self._due = None
         self.say(SensorNews(sensor=self.settings.sensor, condition=SensorCondition.ENDED))
 
     def report_forever(self) -> None:
-        """Say the figures every second, and end the process where a read hangs beyond its time."""
+        """Say the figures every second, and end the process where a read hangs beyond its time: some drivers cannot be interrupted."""
         while True:
-            figures = self.assembly.figures
-            self.say(
-                SensorFigures(
-                    sensor=self.settings.sensor,
-                    frames=figures.frames,
-                    pairs=figures.pairs,
-                    windows=figures.windows,
-                    dropped_pairs=figures.dropped_pairs,
-                    jumps=figures.jumps,
-                    reconnects=max(0, self._reconnects),
-                    last_frame_boot_ns=figures.last_frame_ns,
-                    last_sound_boot_ns=figures.last_sound_ns,
-                    level_dbfs=figures.level_dbfs,
-                )
-            )
-            silent_s = time.monotonic() - self._fresh
-            if self._condition is SensorCondition.ONLINE and self.settings.replay is None and silent_s > self.settings.stall_after_s + OVERDUE_S:
-                self.lost(SensorFault(FaultReason.STALLED, f"a read hangs for {silent_s:.0f} s; the process is started again"))
-                os._exit(3)
+            hangs = self.settings.replay is None and self._due is not None and time.monotonic() > self._due
+            self.say(self._figures())
+            if hangs:
+                self.lost(SensorFault(FaultReason.STALLED, "a read hangs; the process is started again"))
+                os._exit(HANGS)
             time.sleep(1.0)
+
+    def _figures(self) -> SensorFigures:
+        figures = self.assembly.figures
+        return SensorFigures(
+            sensor=self.settings.sensor,
+            frames=figures.frames,
+            pairs=figures.pairs,
+            windows=figures.windows,
+            dropped_pairs=figures.dropped_pairs,
+            jumps=figures.jumps,
+            reconnects=max(0, self._openings - 1),
+            last_frame_boot_ns=figures.last_frame_ns,
+            last_sound_boot_ns=figures.last_sound_ns,
+            level_dbfs=figures.level_dbfs,
+        )
 
 
 def make_source(settings: SensorSettings, secret: dict[str, str]) -> Source:
@@ -139,14 +157,12 @@ def watch(source: Source, reporter: Reporter) -> None:
     """Open and feed, again and again; the waits between tries double up to a cap, and begin anew after a healthy time."""
     failures = 0
     while True:
-        reporter.opened_at = time.monotonic()
+        reporter.opening()
         try:
             source.run_once(reporter)
         except SensorFault as fault:
             healthy = time.monotonic() - reporter.opened_at >= HEALTHY_S
             failures = 1 if healthy else failures + 1
-            if fault.reason is FaultReason.JUMPED:
-                reporter.assembly.figures.jumps += 1
             reporter.lost(fault)
         else:
             reporter.ended()
@@ -158,12 +174,23 @@ def watch(source: Source, reporter: Reporter) -> None:
 
 def listen(end: socket.socket, holds: Holds) -> None:
     """Hear releases until the supervisor closes the socket; then the process ends, whatever it is doing."""
-    while data := receive(end):
-        message = HEARS.decode(data)
-        if isinstance(message, Release):
-            for window in message.windows:
-                holds.release(window)
+    try:
+        while data := receive(end):
+            message = HEARS.decode(data)
+            if isinstance(message, Release):
+                for window in message.windows:
+                    holds.release(window)
+    except WireError as error:
+        log.critical("the supervisor cannot be understood: %s", error)
+        os._exit(MISLED)
     os._exit(0)
+
+
+def harden() -> None:
+    """What a taken-over decoder must not get: a core file with the source's password in it, or all of the machine's memory."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's to hear; it ends us by closing the socket
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_DATA, (MAX_DATA_BYTES, MAX_DATA_BYTES))
 
 
 def main() -> None:
@@ -172,6 +199,7 @@ def main() -> None:
     for name, needed in (("socket", True), ("slots", True), ("secret", False)):
         parser.add_argument(f"--{name}", type=int, required=needed)
     arguments = parser.parse_args()
+    harden()
     end = socket.socket(fileno=arguments.socket)
     secret = json.loads(os.fdopen(arguments.secret, "rb").read()) if arguments.secret is not None else {}
     first = receive(end)

@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pyaudio
 
-from sensors.clock import BoxTime, Jumped, SourceClock
+from sensors.clock import DEVICE, BoxTime, SourceClock
 from sensors.fault import FaultReason, SensorFault
 from sensors.moment import NANOSECONDS
 from sensors.settings import SAMPLE_RATE_HZ, SensorSettings
@@ -64,18 +64,18 @@ class MicrophoneSource:
         raise SensorFault(FaultReason.BUSY, f"the microphone {self._name} cannot be opened: {problem}")
 
     def _feed(self, stream: "pyaudio.Stream", rate_hz: int, sink: Sink) -> None:
-        sink.opened(Opened(senses=frozenset({Sense.SOUND}), sound_codec="pcm_s16le", sound_rate_hz=rate_hz))
-        clock, resampler, count, chunk = SourceClock(), Resampler(), 0, round(rate_hz * CHUNK_S)
+        clock, resampler, count, jumps = SourceClock(DEVICE), Resampler(), 0, 0
         while True:
-            data = stream.read(chunk, exception_on_overflow=False)
-            now_ns = self._box.now_ns()
-            samples = np.frombuffer(data, np.int16)
-            try:
-                end_ns = clock.boot_ns("sound", (count + len(samples)) * NANOSECONDS // rate_hz, now_ns)
-            except Jumped as jump:
-                raise SensorFault(FaultReason.JUMPED, str(jump)) from None
+            samples = np.frombuffer(stream.read(round(rate_hz * CHUNK_S), exception_on_overflow=False), np.int16)
+            end_ns = clock.at_ns("sound", (count + len(samples)) * NANOSECONDS // rate_hz, self._box.now_ns())
+            if count == 0:
+                sink.opened(Opened(senses=frozenset({Sense.SOUND}), sound_codec="pcm_s16le", sound_rate_hz=rate_hz))
+            if clock.jumps != jumps:
+                jumps = clock.jumps
+                sink.assembly.jumped()
             sink.progress()
-            begin_ns = end_ns - len(samples) * NANOSECONDS // rate_hz
-            for later_ns, some in resampler.feed_samples(samples, rate_hz, count):
-                sink.assembly.sound(begin_ns + later_ns, some)
+            if end_ns is not None:
+                begin_ns = end_ns - len(samples) * NANOSECONDS // rate_hz
+                for later_ns, some in resampler.feed_samples(samples, rate_hz, count):
+                    sink.assembly.sound(begin_ns + later_ns, some)
             count += len(samples)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
+from sensors.fault import FaultReason
 from sensors.window import SensorId
 
 
@@ -25,8 +26,8 @@ class SensorNews:
     kind: Literal["sensor"] = "sensor"
     sensor: SensorId
     condition: SensorCondition
-    reason: str = ""
-    """One of a closed set that metrics may use as a label: refused, timeout, stalled, unauthorized, not_found, unsupported, ended, broken, busy."""
+    reason: FaultReason | Literal[""] = ""
+    """Why it is lost. A closed set: metrics use it as a label."""
     detail: str = ""
     width: int = 0
     height: int = 0

@@ -18,6 +18,8 @@ class Opened:
     codec: str = ""
     sound_codec: str = ""
     sound_rate_hz: int = 0
+    detail: str = ""
+    """What of it is not used, and why."""
 
 
 class Sink(Protocol):
@@ -26,7 +28,7 @@ class Sink(Protocol):
     assembly: Assembly
 
     def opened(self, what: Opened) -> None:
-        """The first of it has come: a new epoch begins."""
+        """Something has come of it: a new epoch begins, and what it is made of is known."""
         ...
 
     def progress(self) -> None:

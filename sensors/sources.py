@@ -10,9 +10,10 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 VIDEO_CODECS = frozenset({"h264", "hevc", "mjpeg", "mpeg4"})
 SOUND_CODECS = frozenset(
-    {"aac", "pcm_alaw", "pcm_mulaw", "pcm_s16le", "pcm_s16be", "pcm_f32le", "opus", "mp3", "flac", "vorbis", "adpcm_g726"}
+    "aac pcm_alaw pcm_mulaw pcm_s16le pcm_s16be pcm_s24le pcm_f32le opus mp3 mp3float flac vorbis g726 g726le".split()  # noqa: SIM905
 )
-STREAM_CODECS = "h264,hevc,mjpeg,aac,pcm_alaw,pcm_mulaw,pcm_s16be,opus,adpcm_g726"
+"""Both by the names of FFmpeg's decoders."""
+STREAM_CODECS = "h264,hevc,mjpeg,aac,pcm_alaw,pcm_mulaw,pcm_s16be,opus,g726,g726le"
 OPEN_S = 10.0
 
 
@@ -37,7 +38,13 @@ SCHEMES: Mapping[str, Scheme] = MappingProxyType(
     {
         "rtsp": _rtsp("rtsp,rtp,tcp,udp"),
         "rtsps": _rtsp("rtsp,rtsps,rtp,tcp,tls,udp,crypto"),
-        "file": Scheme(format=None, options=MappingProxyType({"protocol_whitelist": "file", "format_whitelist": FILES}), live=False),
+        "file": Scheme(
+            format=None,
+            options=MappingProxyType(
+                {"protocol_whitelist": "file", "format_whitelist": FILES, "codec_whitelist": ",".join(sorted(VIDEO_CODECS | SOUND_CODECS))}
+            ),
+            live=False,
+        ),
     }
 )
 """Sources that FFmpeg opens. `v4l2:` and `mic:` are opened by OpenCV and PortAudio."""
@@ -49,11 +56,12 @@ def scheme_of(source: str) -> str:
 
 
 def address(source: str, username: str | None, password: str | None) -> str:
-    """What FFmpeg is given: for a camera the URL with its credentials. It is to be made where it is used, and shown nowhere."""
-    if scheme_of(source) == "file":
-        return source.removeprefix("file:")
-    if username is None:
+    """What FFmpeg is given: for a camera the URL with its credentials. It is to be made where it is used, and shown nowhere.
+
+    A file keeps its `file:`, so that no name of one is read as the address of something else.
+    """
+    if scheme_of(source) == "file" or username is None:
         return source
     parts = urlsplit(source)
-    login = quote(username, safe="") + (f":{quote(password, safe='')}" if password else "")
+    login = f"{quote(username, safe='')}:{quote(password or '', safe='')}"  # without the colon FFmpeg would not log in at all
     return urlunsplit(parts._replace(netloc=f"{login}@{parts.netloc}"))
