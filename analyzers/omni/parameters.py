@@ -69,7 +69,6 @@ def expected(thinker: Mapping[str, Any]) -> Sizes:
     """Sizes by part, from a thinker's configuration. KeyError or TypeError where a figure is missing or is none."""
     text, sight, sound = thinker["text_config"], thinker["vision_config"], thinker["audio_config"]
     hidden, layers, words = text["hidden_size"], text["num_hidden_layers"], text["vocab_size"]
-    dense = len(text.get("mlp_only_layers") or ())
     expert_layers = sum(
         layer not in (text.get("mlp_only_layers") or ()) and (layer + 1) % text.get("decoder_sparse_step", 1) == 0 for layer in range(layers)
     )
@@ -110,7 +109,7 @@ def _sight(config: Mapping[str, Any]) -> int:
     merger = _linear(merged, merged) + _linear(merged, config["out_hidden_size"])
     deep = len(config["deepstack_visual_indexes"])
     norms = 2 * hidden + deep * 2 * merged
-    return _linear(patch, hidden) + config["num_position_embeddings"] * hidden + config["depth"] * block + (deep + 1) * merger + norms
+    return int(_linear(patch, hidden) + config["num_position_embeddings"] * hidden + config["depth"] * block + (deep + 1) * merger + norms)
 
 
 def _sound(config: Mapping[str, Any]) -> int:
@@ -120,4 +119,4 @@ def _sound(config: Mapping[str, Any]) -> int:
         bands = (bands + 1) // 2
     convolutions = _linear(9, channels) + 2 * _linear(9 * channels, channels) + channels * bands * width
     layer = 4 * _linear(width, width) + _linear(width, inner) + _linear(inner, width) + 4 * width
-    return convolutions + config["encoder_layers"] * layer + 2 * width + _linear(width, width) + _linear(width, config["output_dim"])
+    return int(convolutions + config["encoder_layers"] * layer + 2 * width + _linear(width, width) + _linear(width, config["output_dim"]))

@@ -23,6 +23,8 @@ BLOCK = 64
 RESERVE_BYTES = 1_000_000_000
 """Left for the system and for the sensors, or on a GPU for its libraries."""
 MEL_FRAMES_A_SECOND = 100
+PREAMBLE_TOKENS = 40
+"""System text and the marks around sound and picture."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +55,7 @@ class Occasion:
     @property
     def tokens(self) -> int:
         """Tokens of the whole row."""
-        return 32 + window_tokens(self.height, self.width, self.pairs, self.sound_s) + self.policies * self.question_tokens
+        return PREAMBLE_TOKENS + window_tokens(self.height, self.width, self.pairs, self.sound_s) + self.policies * self.question_tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,17 +120,19 @@ def plan_of(thinker: Mapping[str, Any], quantization: Quantization, machine: Mac
 
 
 def window_tokens(height: int, width: int, pairs: int, seconds_of_sound: float | None) -> int:
-    """Tokens that a window's media take, their marks included. No picture where `pairs` is 0, no sound where there are no seconds."""
+    """Tokens that a window's media take. No picture where `pairs` is 0, no sound where there are no seconds."""
     sight = sight_tokens((pairs, height // PATCH, width // PATCH))
     sound = sound_tokens(round(seconds_of_sound * MEL_FRAMES_A_SECOND)) if seconds_of_sound else 0
-    return sum(tokens + 2 for tokens in (sight, sound) if tokens)
+    return sight + sound
 
 
-def this_machine() -> Machine:
-    """The GPU where there is one, else the memory of the box."""
-    gpu = _gpu_bytes() if Path("/dev/nvidiactl").exists() else None
+def this_machine(device: str = "auto") -> Machine:
+    """What a judge with this `device` would run on: the GPU where there is one and it may be used, else the memory of the box."""
+    gpu = _gpu_bytes() if device != "cpu" and Path("/dev/nvidiactl").exists() else None
     if gpu:
         return Machine(device="cuda", memory_bytes=gpu)
+    if device == "cuda":
+        raise ModelError("judge.device is cuda, and this machine has no NVIDIA card that nvidia-smi knows")
     return Machine(device="cpu", memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
 
 
@@ -163,7 +167,8 @@ def _work_bytes(thinker: Mapping[str, Any], compute_bytes: int, occasion: Occasi
     a_frame = 2 * sound["downsample_hidden_size"] * sound["num_mel_bins"] // 4
     one_expert = 3 * text["moe_intermediate_size"] * text["hidden_size"]
     head = 16_384 * text["hidden_size"] * 4 if compute_bytes < 4 else 0
-    return max(occasion.tokens * a_token * compute_bytes, patches * a_patch * compute_bytes, frames * a_frame * compute_bytes, head) + one_expert * 4
+    largest = max(occasion.tokens * a_token * compute_bytes, patches * a_patch * compute_bytes, frames * a_frame * compute_bytes, head)
+    return int(largest + one_expert * 4)
 
 
 def _compare(found: ModelFolder, made: Plan) -> None:

@@ -24,7 +24,7 @@ def scores(hidden: Tensor, head: Tensor, yes: Sequence[int], no: Sequence[int]) 
     """The score of each row of `hidden`: float[questions, size], under `head`: float[vocabulary, size]. Summed over spellings, in float32."""
     exact = torch.promote_types(hidden.dtype, torch.float32)
     hidden = hidden.to(exact)
-    parts = [torch.logsumexp(hidden @ rows.to(exact).T, 1) for rows in head.split(VOCABULARY_STEP)]
+    parts = [torch.logsumexp(hidden @ rows.to(exact).T, 1) for rows in torch.split(head, VOCABULARY_STEP)]
     everything = torch.logsumexp(torch.stack(parts), 0)
     says_yes, says_no = (torch.logsumexp(hidden @ head[list(labels)].to(exact).T, 1) for labels in (yes, no))
     mass = torch.exp(torch.logaddexp(says_yes, says_no) - everything).clamp(max=1.0)

@@ -123,7 +123,7 @@ def _cuts(root: int, begin: int, middle: int, leaves: Sequence[int], *, first: b
 TreeOfRow = tuple[tuple[Cut, Tensor | None], ...]
 
 
-def tree_attention(
+def tree_attention(  # noqa: PLR0917 - transformers hands them over by position
     module: nn.Module,
     query: Tensor,
     key: Tensor,

@@ -2,36 +2,45 @@
 
 When the pin of transformers moves, look at: the hooks of `experts.py` (register_quantizer, _process_model_before_weight_loading,
 param_needs_quantization, ConversionOps.convert), the fused names gate_up_proj and down_proj, the attention registry of `tree.py`, that
-the text model hands `tree` on to its attention, and the prefixes in UNQUANTIZED. The tests of
-`tests/analyzers/test_omni_*.py` fail where one of them has changed.
+the text model hands `tree` on to its attention, and the names in UNQUANTIZED. The tests of `tests/analyzers/test_omni_*.py` fail where
+one of them has changed.
 """
 
-import hashlib
-import os
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import bitsandbytes
 import torch
 import transformers
+from safetensors import SafetensorError
+from torch import Tensor, nn
+from torch.nn import functional
 from transformers import AutoConfig, AutoTokenizer, Qwen3OmniMoeThinkerForConditionalGeneration, WhisperFeatureExtractor
 
 from analyzers.interview import JudgeSettings, Quantization
-from analyzers.omni.experts import Nf4Config, Nf4Experts
-from analyzers.omni.plan import ModelError, Plan, plan
+from analyzers.omni.experts import Int8Config, Nf4Config
+from analyzers.omni.folder import TOKENIZERS, ModelFolder, read
+from analyzers.omni.parameters import Part, part_of
+from analyzers.omni.plan import Machine, ModelError, Plan, plan
+from analyzers.omni.prompt import Prompt, PromptError
 from analyzers.omni.tree import ATTENTION
 
-UNQUANTIZED = ["model.visual", "model.audio_tower", "lm_head"]
+UNQUANTIZED = ("model.visual", "model.audio_tower", "lm_head")
 """Full names from the start: a bare "visual" is ignored in silence."""
-SLACK = 0.02
+SLACK = 0.01
+"""How far the bytes of a part may be from the plan."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Loaded:
     """A thinker that is ready to be asked."""
 
-    model: Any
+    model: Qwen3OmniMoeThinkerForConditionalGeneration
     tokenizer: Any
+    prompt: Prompt
     extractor: Any
     device: torch.device
     weight_bytes: int
@@ -43,92 +52,116 @@ def load(settings: JudgeSettings) -> Loaded:
     """Load what the settings say. ModelError, with what to do, where that cannot be."""
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
-    folder = Path(settings.model)
+    path = Path(settings.model)
     device = _device(settings.device)
-    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32  # a CPU without bf16 units is slower in bf16
-    planned = plan(folder, settings.quantization, plain_bytes=dtype.itemsize)
-    _check_memory(planned, device)
+    planned = plan(path, settings.quantization, _free(device))
+    found = read(path)
     try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True)
-        model = Qwen3OmniMoeThinkerForConditionalGeneration.from_pretrained(
-            folder,
-            config=getattr(config, "thinker_config", config),
-            dtype=dtype,
-            local_files_only=True,
-            attn_implementation=ATTENTION,
-            **_quantized(settings.quantization, dtype, device),
-        ).eval()
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        extractor = WhisperFeatureExtractor.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise ModelError(f"{folder} cannot be loaded: {' '.join(str(error).split())[:200]}") from error
-    for tower in (model.model.visual, model.model.audio_tower):
-        tower.config._attn_implementation = "sdpa"  # noqa: SLF001 - transformers has no other way to set it for one part
-    held = _check(model, planned)
-    return Loaded(model, tokenizer, extractor, device, held, _fingerprint(folder, settings.quantization, device))
+        model = _thinker(path, settings.quantization, device)
+        for name in TOKENIZERS:
+            if (path / name).is_file():
+                json.loads((path / name).read_bytes())  # the library's own complaint about half a file has no type of its own
+        tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
+        extractor = WhisperFeatureExtractor.from_pretrained(path, local_files_only=True)
+        prompt = Prompt(tokenizer)
+    except PromptError as error:
+        raise ModelError(f"{path}: {error}") from None
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise ModelError(f"{path} cannot be loaded, download it again: {' '.join(str(error).split())[:200]}") from error
+    return Loaded(
+        model=model,
+        tokenizer=tokenizer,
+        prompt=prompt,
+        extractor=extractor,
+        device=device,
+        weight_bytes=verify(model, planned),
+        fingerprint=_fingerprint(found, settings.quantization, device),
+    )
 
 
 def _device(wanted: str) -> torch.device:
     if wanted == "cuda" and not torch.cuda.is_available():
-        raise ModelError("judge.device is cuda, and this machine has no usable NVIDIA card: see omniwatch doctor")
-    return torch.device("cuda" if wanted == "cuda" or (wanted == "auto" and torch.cuda.is_available()) else "cpu")
+        raise ModelError("judge.device is cuda, and torch finds no NVIDIA card that it can use; omniwatch doctor says more")
+    return torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")
 
 
-def _check_memory(planned: Plan, device: torch.device) -> None:
-    """Refuse before loading what cannot fit."""
+def _free(device: torch.device) -> Machine:
+    """The machine with the memory that is free now."""
     if device.type == "cuda":
-        free = torch.cuda.mem_get_info(device)[0]
-    else:
-        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        meminfo = Path("/proc/meminfo")
-        if meminfo.exists():
-            fields = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
-            free = int(fields.get("MemAvailable", f"{free // 1024} kB").split()[0]) * 1024
-    if planned.needed_bytes > free:
-        raise ModelError(
-            f"{planned.folder.name} needs {planned.needed_bytes / 1e9:.1f} GB as {planned.quantization.value} and {free / 1e9:.1f} GB are free on "
-            f"the {device.type}: take nf4, a smaller model, or a machine with more memory"
-        )
+        return Machine(device="cuda", memory_bytes=torch.cuda.mem_get_info(device)[0])
+    fields = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
+    return Machine(device="cpu", memory_bytes=int(fields["MemAvailable"].split()[0]) * 1024)
 
 
-def _quantized(quantization: Quantization, dtype: torch.dtype, device: torch.device) -> dict[str, Any]:
+def _thinker(path: Path, quantization: Quantization, device: torch.device) -> Qwen3OmniMoeThinkerForConditionalGeneration:
+    # A CPU without units for bfloat16 is two to three times slower in it.
+    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+    config = AutoConfig.from_pretrained(path, local_files_only=True)
+    model, told = Qwen3OmniMoeThinkerForConditionalGeneration.from_pretrained(
+        path,
+        config=getattr(config, "thinker_config", config),
+        dtype=dtype,
+        local_files_only=True,
+        use_safetensors=True,
+        device_map={"": device.type},
+        output_loading_info=True,
+        **_quantized(quantization, dtype),
+    )
+    lacking = sorted(told["missing_keys"])
+    if lacking:
+        raise ModelError(f"{path} lacks {len(lacking)} weights ({lacking[0]} …), which would be random; download it again")
+    model.set_attn_implementation({"text_config": ATTENTION, "vision_config": "sdpa", "audio_config": "sdpa"})
+    model.model.visual.patch_embed = PatchProduct(model.model.visual.patch_embed.proj)
+    return model.eval()
+
+
+def _quantized(quantization: Quantization, dtype: torch.dtype) -> dict[str, Any]:
     match quantization:
         case Quantization.NF4:
-            config = Nf4Config(bnb_4bit_compute_dtype=dtype, llm_int8_skip_modules=list(UNQUANTIZED))
-            return {"quantization_config": config, "device_map": {"": device.type}}
+            return {"quantization_config": Nf4Config(dtype=dtype, skip=UNQUANTIZED)}
         case Quantization.INT8:
-            raise ModelError("int8 is not there yet for this model: its experts would stay 16-bit. Take nf4 or none")
+            return {"quantization_config": Int8Config(dtype=dtype, skip=UNQUANTIZED)}
         case Quantization.NONE:
-            return {"device_map": {"": device.type}}
+            return {}
 
 
-def _check(model: Any, planned: Plan) -> int:
-    """Compare the bytes that are held with the plan; ModelError with the figures where they differ. The bytes."""
-    held = sum(tensor.numel() * tensor.element_size() for tensor in model.parameters())
-    fused = [module for module in model.modules() if isinstance(module, Nf4Experts)]
-    if planned.quantization is Quantization.NF4 and not fused:
-        raise ModelError(
-            f"the experts of {planned.folder.name} were not quantized: {held / 1e9:.2f} GB are held, {planned.weight_bytes / 1e9:.2f} GB were planned"
-        )
-    scales = _linear_scales(model)
-    if abs(held + scales - planned.weight_bytes) > SLACK * planned.weight_bytes:
-        raise ModelError(
-            f"{planned.folder.name} holds {(held + scales) / 1e6:.1f} MB of weights and {planned.weight_bytes / 1e6:.1f} MB were planned as "
-            f"{planned.quantization.value}: this is not what was asked for"
-        )
-    return int(held + scales)
+class PatchProduct(nn.Module):
+    """The first layer of sight. Its convolution's stride is its kernel, so it is a matrix product, and several times quicker as one on a CPU."""
+
+    def __init__(self, proj: nn.Conv3d) -> None:
+        """The weights of `proj`."""
+        super().__init__()
+        self.proj = proj
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """float[patches, 1536] to float[patches, width]."""
+        return functional.linear(pixels.to(self.proj.weight.dtype), self.proj.weight.flatten(1), self.proj.bias)
 
 
-def _linear_scales(model: Any) -> int:
-    """Bytes of the scales of Linear layers, which bitsandbytes keeps beside the parameters."""
-    states = [getattr(parameter, "quant_state", None) for parameter in model.parameters()]
-    return sum(state.absmax.numel() * state.absmax.element_size() for state in states if state is not None)
+def verify(model: nn.Module, planned: Plan) -> int:
+    """The bytes of `model`'s weights. ModelError, with the figures, where a part's are not those that were planned."""
+    held = held_bytes(model)
+    for part, expected in planned.part_bytes.items():
+        if abs(held[part] - expected) > SLACK * expected:
+            raise ModelError(
+                f"the model was to be {planned.quantization.value}, and its {part} take {held[part] / 1e6:.1f} MB, not {expected / 1e6:.1f} MB; "
+                "it is not used: these versions of transformers and bitsandbytes do not do what they are asked for"
+            )
+    return sum(held.values())
 
 
-def _fingerprint(folder: Path, quantization: Quantization, device: torch.device) -> str:
-    """Names the artefact by its configuration and its files' sizes: hashing 60 GB would take minutes at each start."""
-    digest = hashlib.sha256((folder / "config.json").read_bytes())
-    for shard in sorted(folder.glob("*.safetensors")):
-        digest.update(f"{shard.name}:{shard.stat().st_size}".encode())
-    versions = f"transformers {transformers.__version__}, torch {torch.__version__}"
-    return f"{folder.name} {digest.hexdigest()[:12]}, {quantization.value}, {versions}, {device.type}"
+def held_bytes(model: nn.Module) -> Mapping[Part, int]:
+    """Bytes of the weights by part, with the scales that bitsandbytes keeps beside them."""
+    held = dict.fromkeys(Part, 0)
+    for name, parameter in model.named_parameters():
+        state = getattr(parameter, "quant_state", None)
+        tensors = (parameter, getattr(parameter, "SCB", None), state.absmax if state is not None else None)
+        part = part_of(name)
+        if part is not None:
+            held[part] += sum(tensor.numel() * tensor.element_size() for tensor in tensors if tensor is not None)
+    return held
+
+
+def _fingerprint(found: ModelFolder, quantization: Quantization, device: torch.device) -> str:
+    versions = f"transformers {transformers.__version__}, torch {torch.__version__}, bitsandbytes {bitsandbytes.__version__}"
+    return f"{found.path.name} {found.digest()}, {quantization.value}, {versions}, {device.type}"

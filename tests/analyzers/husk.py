@@ -1,0 +1,73 @@
+"""A model's folder without a model: a true configuration, and a header of weights that are not there. Enough to be planned, not to be loaded."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from analyzers.omni.parameters import Part, expected
+
+ROPE = {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [24, 20, 20]}
+PUBLISHED: Mapping[str, Any] = {
+    "audio_config": {
+        "d_model": 1280,
+        "encoder_layers": 32,
+        "encoder_attention_heads": 20,
+        "encoder_ffn_dim": 5120,
+        "num_mel_bins": 128,
+        "output_dim": 2048,
+        "downsample_hidden_size": 480,
+    },
+    "vision_config": {
+        "depth": 27,
+        "hidden_size": 1152,
+        "intermediate_size": 4304,
+        "num_heads": 16,
+        "out_hidden_size": 2048,
+        "patch_size": 16,
+        "spatial_merge_size": 2,
+        "temporal_patch_size": 2,
+        "num_position_embeddings": 2304,
+        "deepstack_visual_indexes": [8, 16, 24],
+    },
+    "text_config": {
+        "vocab_size": 152064,
+        "hidden_size": 2048,
+        "intermediate_size": 768,
+        "moe_intermediate_size": 768,
+        "num_hidden_layers": 48,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 4,
+        "head_dim": 128,
+        "num_experts": 128,
+        "num_experts_per_tok": 8,
+        "rope_parameters": ROPE,
+    },
+}
+"""The thinker of Qwen3-Omni-30B-A3B, as far as a plan needs it."""
+NAMES = {
+    Part.EXPERTS: "thinker.model.layers.0.mlp.experts.0.up_proj.weight",
+    Part.ATTENTION: "thinker.model.layers.0.self_attn.q_proj.weight",
+    Part.EMBEDDINGS: "thinker.model.embed_tokens.weight",
+    Part.HEAD: "thinker.lm_head.weight",
+    Part.SIGHT: "thinker.visual.pos_embed.weight",
+    Part.SOUND: "thinker.audio_tower.proj1.weight",
+    Part.REST: "thinker.model.norm.weight",
+}
+
+
+def sized(experts: int, layers: int = 2) -> dict[str, Any]:
+    """The published configuration with other numbers of experts and layers."""
+    return {**PUBLISHED, "text_config": {**PUBLISHED["text_config"], "num_experts": experts, "num_hidden_layers": layers}}
+
+
+def lay(folder: Path, thinker: Mapping[str, Any] = PUBLISHED) -> Path:
+    """Make `folder`; itself."""
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps({"model_type": "qwen3_omni_moe", "thinker_config": thinker}))
+    shapes = {NAMES[part]: size.parameters for part, size in expected(thinker).items()} | {"talker.codec_head.weight": 1000}
+    header = json.dumps({name: {"dtype": "BF16", "shape": [count], "data_offsets": [0, 0]} for name, count in shapes.items()}).encode()
+    (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    (folder / "tokenizer.json").write_text("{}")
+    (folder / "preprocessor_config.json").write_text("{}")
+    return folder
