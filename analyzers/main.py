@@ -1,131 +1,167 @@
 """The judge process: loads a model, then answers batches. It ends when its socket closes, whatever it is doing.
 
-One thread listens, so that the end of the socket is seen in the middle of loading or of a forward; the other loads and judges, and is
-the only one to touch the model.
+Two threads: one listens, keeps what is known of policies and slots, and ends the process in the middle of loading or of a forward
+where the supervisor goes; the other loads and judges, and is the only one to touch the model.
 """
 
 import argparse
 import logging
 import os
 import queue
+import signal
 import socket
+import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import TracebackType
+from typing import TYPE_CHECKING, NoReturn
 
 from analyzers.interview import Answers, Batch, Detach, JudgeCondition, JudgeNews, JudgeSettings, Policies
 from analyzers.judge import Question
-from analyzers.judgement import Judgement
+from analyzers.judgement import Cause
 from analyzers.omni.plan import ModelError
 from analyzers.policy import Policy, PolicyId
 from sensors.slots import SlotLayout, Slots
 from sensors.window import SensorId
-from sensors.wire import MAX_DATAGRAM_BYTES, Codec, WireError
+from sensors.wire import MAX_DATAGRAM_BYTES, Codec, WireError, receive
+
+if TYPE_CHECKING:  # torch takes seconds to load: not before the supervisor has been told that something happens
+    from analyzers.omni.weights import Loaded
 
 SAYS: Codec[JudgeNews | Answers] = Codec(JudgeNews | Answers)
 HEARS: Codec[JudgeSettings | Policies | SlotLayout | Detach | Batch] = Codec(JudgeSettings | Policies | SlotLayout | Detach | Batch)
-
-MAX_WAITING = 1024
-JUDGEMENTS_A_DATAGRAM = 40
-"""A judgement is about a kilobyte."""
-MAX_DETAIL = 300
-
 Message = JudgeSettings | Policies | SlotLayout | Detach | Batch
-Heard = tuple[Message, tuple[int, ...]]
-"""A message, and the descriptors that came with it."""
+
+MAX_WAITING = 8
+"""Batches. The supervisor asks one at a time."""
+MAX_DETAIL = 300
+MAX_FAULTS = 3
+"""Batches in a row of which nothing could be judged. Then the process starts again: a card that has failed once fails for ever."""
 
 log = logging.getLogger("omniwatch.judge")
 
 
-def listen(end: socket.socket, heard: "queue.Queue[Heard]") -> None:
-    """Put what is heard into the queue until the supervisor closes the socket; then the process ends."""
-    while True:
-        try:
-            data, descriptors, _, _ = socket.recv_fds(end, MAX_DATAGRAM_BYTES, 4)
-        except OSError:
-            os._exit(0)
-        if not data:
-            os._exit(0)
-        heard.put((HEARS.decode(data), tuple(descriptors)))
-
-
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)  # a mapping of memory has no equality
 class Desk:
-    """What the judge knows besides its model: the policies and the sensors' slots."""
+    """What the judge knows besides its model. Each batch is answered with what was known when it came."""
 
-    def __init__(self, end: socket.socket) -> None:
-        """Speaks over `end`."""
-        self.slots: dict[SensorId, Slots] = {}
-        self._policies: dict[PolicyId, Policy] = {}
-        self._end = end
+    policies: Mapping[PolicyId, Policy] = field(default_factory=dict)
+    slots: Mapping[SensorId, Slots] = field(default_factory=dict)
 
-    def say(self, message: JudgeNews | Answers) -> None:
-        """Send; where nobody listens any more, end."""
-        try:
-            self._end.send(SAYS.encode(message))
-        except OSError:
-            os._exit(0)
-
-    def take(self, message: Message, descriptors: Sequence[int]) -> Batch | None:
-        """Note what a message says; the batch, if it is one."""
+    def after(self, message: JudgeSettings | Policies | SlotLayout | Detach, descriptors: Sequence[int]) -> "Desk":
+        """The desk once `message` is known. WireError, OSError or ValueError where it cannot be."""
         match message:
-            case Policies():
-                known = {} if message.first else self._policies
-                self._policies = known | {policy.id: policy for policy in message.policies}
-            case SlotLayout():
-                self.slots[message.sensor] = Slots(message, descriptors[0], writable=False)
-            case Detach():
-                self.slots.pop(message.sensor, None)
             case JudgeSettings():
                 raise WireError("settings come first, and once")
-            case Batch():
-                return message
-        return None
+            case Policies():
+                known = {} if message.first else dict(self.policies)
+                return replace(self, policies=known | {policy.id: policy for policy in message.policies})
+            case SlotLayout():
+                if len(descriptors) != 1:
+                    raise WireError(f"the slots of {message.sensor} came with {len(descriptors)} descriptors")
+                return replace(self, slots={**self.slots, message.sensor: Slots(message, descriptors[0], writable=False)})
+            case Detach():
+                return replace(self, slots={sensor: slots for sensor, slots in self.slots.items() if sensor != message.sensor})
 
     def questions(self, batch: Batch) -> tuple[Question, ...]:
-        """The questions of a batch, with their policies. One of a sensor or policy that has gone since is left out."""
-        asked = []
-        for ask in batch.asks:
-            policies = tuple(self._policies[name] for name in ask.policies if name in self._policies)
-            if ask.window.sensor in self.slots and policies:
-                asked.append(Question(window=ask.window, view=ask.view, policies=policies))
-        return tuple(asked)
-
-    def answer(self, batch: Batch, judgements: Sequence[Judgement], media_tokens: int, took_s: float) -> None:
-        """Say the judgements, in as many datagrams as they need."""
-        pieces = list(_pieces(judgements))
-        for number, piece in enumerate(pieces):
-            more = number + 1 < len(pieces)
-            self.say(Answers(id=batch.id, judgements=piece, media_tokens=0 if more else media_tokens, took_s=took_s, more=more))
+        """The questions of a batch. A policy that is not known is left out; the supervisor counts what it gets no answer to as failed."""
+        return tuple(
+            Question(window=ask.window, view=ask.view, policies=tuple(self.policies[name] for name in ask.policies if name in self.policies))
+            for ask in batch.asks
+        )
 
 
-def _pieces(judgements: Sequence[Judgement]) -> Iterator[tuple[Judgement, ...]]:
-    for start in range(0, max(1, len(judgements)), JUDGEMENTS_A_DATAGRAM):
-        yield tuple(judgements[start : start + JUDGEMENTS_A_DATAGRAM])
+Waiting = queue.Queue[tuple[Batch, Desk]]
 
 
-def work(desk: Desk, settings: JudgeSettings, heard: "queue.Queue[Heard]") -> None:
-    """Load, then answer for ever."""
-    desk.say(JudgeNews(condition=JudgeCondition.LOADING))
-    # Chatter about optional kernels, at import and at every forward.
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
-    # torch is loaded here and nowhere else: what has gone wrong before this can be said in a line.
+def listen(end: socket.socket, waiting: Waiting) -> NoReturn:
+    """Hear messages until the supervisor closes the socket, or talks nonsense; then the process ends, whatever it is doing."""
+    desk = Desk()
+    while True:
+        message, descriptors = _hear(end)
+        try:
+            match message:
+                case Batch():
+                    waiting.put_nowait((message, desk))
+                case _:
+                    desk = desk.after(message, descriptors)
+        except (WireError, OSError, ValueError, queue.Full) as error:
+            log.critical("cannot go on after %s: %s %s", message.kind, type(error).__name__, error)
+            os._exit(2)
+        finally:
+            for number in descriptors:
+                os.close(number)
+
+
+def _hear(end: socket.socket) -> tuple[Message, list[int]]:
+    try:
+        data, descriptors, _, _ = socket.recv_fds(end, MAX_DATAGRAM_BYTES + 1, 4)
+    except OSError:
+        os._exit(0)
+    if not data:
+        os._exit(0)
+    try:
+        return HEARS.decode(data), descriptors
+    except WireError as error:
+        log.critical("cannot be understood: %s", error)
+        os._exit(2)
+
+
+def say(end: socket.socket, *datagrams: bytes) -> None:
+    """Send; where nobody listens any more, end."""
+    try:
+        for datagram in datagrams:
+            end.send(datagram)
+    except OSError:
+        os._exit(0)
+
+
+def datagrams(answers: Answers) -> list[bytes]:
+    """The answers as datagrams: as many as their size needs, all but the last saying that more follows."""
+    try:
+        return [SAYS.encode(answers)]
+    except ValueError:
+        half = len(answers.judgements) // 2
+        if not half:
+            raise
+    first = replace(answers, judgements=answers.judgements[:half], media_tokens=0, more=True)
+    return datagrams(first) + datagrams(replace(answers, judgements=answers.judgements[half:]))
+
+
+def down(detail: str) -> bytes:
+    """The news that this judge cannot judge."""
+    return SAYS.encode(JudgeNews(condition=JudgeCondition.DOWN, detail=" ".join(detail.split())[:MAX_DETAIL]))
+
+
+def load(settings: JudgeSettings) -> "Loaded":
+    """Load torch and the model. ModelError, or what their imports raise."""
+    for chatty in ("bitsandbytes", "transformers", "torch"):
+        logging.getLogger(chatty).setLevel(logging.ERROR)
     import torch  # noqa: PLC0415
 
-    from analyzers.omni.judge import OmniJudge  # noqa: PLC0415
-    from analyzers.omni.weights import load  # noqa: PLC0415
+    from analyzers.omni import weights  # noqa: PLC0415
 
     torch.set_num_threads(settings.threads)
-    loaded = load(settings)
-    judge = OmniJudge(loaded, desk.slots)
-    desk.say(JudgeNews(condition=JudgeCondition.READY, model=loaded.fingerprint, weight_bytes=loaded.weight_bytes, device=loaded.device.type))
+    torch.set_num_interop_threads(1)
+    return weights.load(settings)
+
+
+def answer_forever(end: socket.socket, loaded: "Loaded", waiting: Waiting) -> NoReturn:
+    """Answer batches. SystemExit where nothing can be judged any more."""
+    from analyzers.omni.judge import OmniJudge  # noqa: PLC0415
+
+    faults = 0
     while True:
-        message, descriptors = heard.get()
-        batch = desk.take(message, descriptors)
-        for number in descriptors:
-            os.close(number)
-        if batch is not None:
-            judgements = judge.judge(desk.questions(batch))
-            took_s = judgements[0].took_s if judgements else 0.0
-            desk.answer(batch, judgements, judge.media_tokens, took_s)
+        batch, desk = waiting.get()
+        found = OmniJudge(loaded, desk.slots).answer(desk.questions(batch))
+        answers = Answers(id=batch.id, judgements=found.judgements, media_tokens=found.media_tokens, took_s=found.took_s)
+        say(end, *datagrams(answers))
+        broken = bool(found.judgements) and all(each.cause is Cause.JUDGE_FAULT for each in found.judgements)
+        faults = faults + 1 if broken else 0
+        if faults == MAX_FAULTS:
+            say(end, down(f"{MAX_FAULTS} batches in a row could not be judged; the judge's log says why. It is started again"))
+            raise SystemExit(1)
 
 
 def main() -> None:
@@ -133,17 +169,32 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--socket", type=int, required=True)
     end = socket.socket(fileno=parser.parse_args().socket)
-    heard: queue.Queue[Heard] = queue.Queue(MAX_WAITING)
-    threading.Thread(target=listen, args=(end, heard), name="supervisor", daemon=True).start()
-    settings, _ = heard.get()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is the supervisor's; it closes the socket when it has tidied up
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    first = receive(end)
+    settings = HEARS.decode(first) if first else None
     if not isinstance(settings, JudgeSettings):
-        raise WireError("the first message must be the settings")
-    desk = Desk(end)
+        return
+
+    def last_words(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        sys.__excepthook__(kind, error, trace)
+        say(end, down(f"{kind.__name__}: {error}"))
+
+    sys.excepthook = last_words
+    say(end, SAYS.encode(JudgeNews(condition=JudgeCondition.LOADING)))
+    waiting: Waiting = queue.Queue(MAX_WAITING)
+    threading.Thread(target=listen, args=(end, waiting), name="supervisor", daemon=True).start()
     try:
-        work(desk, settings, heard)
+        loaded = load(settings)
     except (ModelError, ImportError, MemoryError) as error:
-        desk.say(JudgeNews(condition=JudgeCondition.DOWN, detail=(str(error) or type(error).__name__)[:MAX_DETAIL]))
+        log.error("no judge: %s", error)  # noqa: TRY400 - it says what to do
+        say(end, down(str(error) or "there is not enough memory"))
         raise SystemExit(1) from None
+    ready = JudgeNews(
+        condition=JudgeCondition.READY, model=loaded.fingerprint, weight_bytes=loaded.weight_bytes, device=loaded.device.type
+    )
+    say(end, SAYS.encode(ready))
+    answer_forever(end, loaded, waiting)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 """The omni judge: one forward for a batch of windows, each a tree whose leaves are its policies. It knows no socket.
 
-Its answers are not words but the log-odds of the answer tokens. Only the thread that made it may use it.
+Its answers are not words but the log-odds of the answer tokens. Only one thread may use it.
 """
 
 import hashlib
+import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,100 +14,126 @@ from numpy.typing import NDArray
 
 from analyzers.judge import Question
 from analyzers.judgement import Cause, Fingerprint, JudgeKind, Judgement, Verdict, verdict_of
-from analyzers.omni.media import mel, patches, sight_tokens, sound_tokens
-from analyzers.omni.prompt import PROMPT_VERSION, Prompt, question
+from analyzers.omni.media import Grid, mel, patches, sight_tokens, sound_tokens
+from analyzers.omni.prompt import PROMPT_VERSION, SYSTEM, question
 from analyzers.omni.scores import Score, scores
 from analyzers.omni.tree import Branch, Media, Row, lay_out, run
 from analyzers.omni.weights import Loaded
 from analyzers.policy import Policy
+from sensors.moment import NANOSECONDS
 from sensors.slots import Slots
 from sensors.window import Sense, SensorId, Window
+
+MAX_TOKENS = 8192
+"""Of rows, padding included, that go through the model together. A window that has more goes alone."""
 
 Key = tuple[int, int]
 """A question's place in the batch, and a policy's place in the question."""
 
+log = logging.getLogger("omniwatch.judge")
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Windowed:
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """A batch's judgements, and what they cost."""
+
+    judgements: tuple[Judgement, ...]
+    media_tokens: int
+    took_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)  # arrays have no single truth of equality
+class _Laid:
     """One window of a batch: its row, its media, and which leaf answers what."""
 
     row: Row
+    sights: tuple[tuple[NDArray[np.uint8], Grid], ...]
     sound: NDArray[np.float32] | None
-    sights: tuple[tuple[NDArray[np.uint8], tuple[int, int, int]], ...]
     keys: tuple[Key, ...]
+
+    @property
+    def media_tokens(self) -> int:
+        """Tokens of picture and sound."""
+        heard = sound_tokens(self.sound.shape[1]) if self.sound is not None else 0
+        return heard + sum(sight_tokens(grid) for _, grid in self.sights)
 
 
 class OmniJudge:
     """Answers from pictures and sound."""
 
     def __init__(self, loaded: Loaded, slots: Mapping[SensorId, Slots]) -> None:
-        """`slots`: where each sensor's pictures and sound lie; looked up at each batch."""
+        """`slots`: where each sensor's pictures and sound lie."""
         self._loaded = loaded
         self._slots = slots
-        self._prompt = Prompt(loaded.tokenizer)
-        self.media_tokens = 0
-        """Of the newest batch."""
 
     def judge(self, batch: tuple[Question, ...]) -> tuple[Judgement, ...]:
         """One judgement for each policy of each question, in their order."""
+        return self.answer(batch).judgements
+
+    def answer(self, batch: tuple[Question, ...]) -> Answered:
+        """As `judge`, with what it cost."""
         began = time.perf_counter()
-        windows = [windowed for group in _by_window(batch) if (windowed := self._windowed(batch, group)) is not None]
-        found = self._scores(windows) if windows else {}
+        found: dict[Key, Score | Cause] = {}
+        laid: list[_Laid] = []
+        for group in _by_window(batch):
+            able = {number: _able(batch[number]) for number in group}
+            try:
+                laid += self._lay(batch, {number: places for number, places in able.items() if places})
+            except (KeyError, ValueError) as error:  # slots that are gone, or that are not what the window says
+                log.error("window %s cannot be read: %s", batch[group[0]].window.id, error)  # noqa: TRY400 - no trace
+                found |= {(number, place): Cause.JUDGE_FAULT for number, places in able.items() for place in places}
+        for together in _packs(laid):
+            found |= self._ask(together)
         took_s = time.perf_counter() - began
-        return tuple(
-            self._judgement(asked, policy, found.get((number, place)), took_s)
+        judgements = tuple(
+            self._judgement(asked, policy, found.get((number, place), Cause.SENSE_MISSING), took_s)
             for number, asked in enumerate(batch)
             for place, policy in enumerate(asked.policies)
         )
+        return Answered(judgements=judgements, media_tokens=sum(one.media_tokens for one in laid), took_s=took_s)
 
-    def _windowed(self, batch: tuple[Question, ...], group: Sequence[int]) -> _Windowed | None:
-        """The row and media of one window; None where no policy of it can be asked."""
-        window = batch[group[0]].window
-        memory = self._slots[window.sensor]
-        heard = Sense.SOUND in window.senses
-        features = mel(memory.window_sound(window.slots), self._loaded.extractor) if heard else None
-        branches: list[Branch] = []
-        sights = []
-        keys: list[Key] = []
-        for number in group:
-            asked = batch[number]
-            able = [(place, policy) for place, policy in enumerate(asked.policies) if not policy.senses - window.senses]
-            if not able or not window.senses:
-                continue
-            sight = self._sight(window, asked, memory)
-            tokens = self._prompt.branch(sight_tokens(sight[1])) if sight else ()
-            branches.append(Branch(tokens=tokens, grid=sight[1] if sight else None, leaves=tuple(self._prompt.leaf(policy) for _, policy in able)))
-            sights.extend([sight] if sight else [])
-            keys.extend((number, place) for place, _ in able)
-        if not branches:
-            return None
-        root = self._prompt.root(sound_tokens(features.shape[1]) if features is not None else 0)
-        pair_s = (window.end.boot_ns - window.start.boot_ns) / 1e9 / len(window.slots)
-        step = pair_s * self._loaded.model.config.position_id_per_seconds
-        return _Windowed(lay_out(root, branches, step), features, tuple(sights), tuple(keys))
-
-    def _sight(self, window: Window, asked: Question, memory: Slots) -> tuple[NDArray[np.uint8], tuple[int, int, int]] | None:
-        view = window.view(asked.view)
-        if Sense.SIGHT not in window.senses or not view.height:
-            return None
-        return patches(memory.window_frames(window.slots, view.id, view.height, view.width))
-
-    def _scores(self, windows: Sequence[_Windowed]) -> dict[Key, Score]:
-        """One forward: the score of each policy, by question and policy."""
-        model, prompt = self._loaded.model, self._prompt
-        media = Media(
-            sights=tuple(sight for one in windows for sight in one.sights),
-            sounds=tuple(one.sound for one in windows if one.sound is not None),
+    def _lay(self, batch: tuple[Question, ...], able: Mapping[int, Sequence[int]]) -> Iterator[_Laid]:
+        """The row and media of the one window that the questions `able` are about; nothing where there is none to ask."""
+        if not able:
+            return
+        window = batch[next(iter(able))].window
+        prompt, memory = self._loaded.prompt, self._slots[window.sensor]
+        sound = mel(memory.window_sound(window.slots), self._loaded.extractor) if Sense.SOUND in window.senses else None
+        branches, sights = [], []
+        for number, places in able.items():
+            sight = _sight(window, batch[number], memory)
+            leaves = tuple(prompt.leaf(batch[number].policies[place]) for place in places)
+            sights += [sight] if sight else []
+            branches.append(Branch(tokens=prompt.branch(sight_tokens(sight[1]) if sight else 0), grid=sight[1] if sight else None, leaves=leaves))
+        pair_s = (window.end.boot_ns - window.start.boot_ns) / NANOSECONDS / len(window.slots)
+        row = lay_out(
+            prompt.root(sound_tokens(sound.shape[1]) if sound is not None else 0),
+            branches,
+            pair_s * self._loaded.model.config.position_id_per_seconds,
         )
-        self.media_tokens = sum(one.row.ids.count(prompt.video_id) + one.row.ids.count(prompt.audio_id) for one in windows)
-        ends = run(model, [one.row for one in windows], media)
-        found = scores(ends, model.lm_head.weight, prompt.yes_ids, prompt.no_ids)
-        return dict(zip([key for one in windows for key in one.keys], found, strict=True))
+        keys = tuple((number, place) for number, places in able.items() for place in places)
+        yield _Laid(row=row, sights=tuple(sights), sound=sound, keys=keys)
 
-    def _judgement(self, asked: Question, policy: Policy, score: Score | None, took_s: float) -> Judgement:
+    def _ask(self, together: Sequence[_Laid]) -> dict[Key, Score | Cause]:
+        """One forward."""
+        model, prompt = self._loaded.model, self._loaded.prompt
+        keys = [key for one in together for key in one.keys]
+        media = Media(
+            sights=tuple(sight for one in together for sight in one.sights),
+            sounds=tuple(one.sound for one in together if one.sound is not None),
+        )
+        try:
+            ends = run(model, [one.row for one in together], media)
+            return dict(zip(keys, scores(ends, model.lm_head.weight, prompt.yes_ids, prompt.no_ids), strict=True))
+        except RuntimeError as error:  # what torch raises, out of memory included
+            log.error("%d windows could not be judged: %s", len(together), str(error)[:300])  # noqa: TRY400 - no trace
+            return dict.fromkeys(keys, Cause.JUDGE_FAULT)
+
+    def _judgement(self, asked: Question, policy: Policy, outcome: Score | Cause, took_s: float) -> Judgement:
         window = asked.window
-        verdict, cause = verdict_of(policy, score.log_odds, score.label_mass) if score else (Verdict.NO_DATA, Cause.SENSE_MISSING)
-        finite = score is not None and cause is not Cause.NOT_FINITE
+        score = outcome if isinstance(outcome, Score) else None
+        verdict, cause = verdict_of(policy, score.log_odds, score.label_mass) if score else _unasked(outcome)
+        readable = score if score and cause is not Cause.NOT_FINITE else None
         return Judgement(
             policy=policy.id,
             sensor=window.sensor,
@@ -116,8 +143,8 @@ class OmniJudge:
             end=window.end,
             verdict=verdict,
             cause=cause,
-            log_odds=score.log_odds if score and finite else None,
-            label_mass=score.label_mass if score and finite else None,
+            log_odds=readable.log_odds if readable else None,
+            label_mass=readable.label_mass if readable else None,
             senses=window.senses,
             by=JudgeKind.OMNI,
             took_s=took_s,
@@ -125,14 +152,31 @@ class OmniJudge:
         )
 
     def _fingerprint(self, asked: Question, policy: Policy) -> Fingerprint:
-        view, window = asked.window.view(asked.view), asked.window
-        labels = f"{self._prompt.yes_ids}{self._prompt.no_ids}"
-        text = hashlib.sha256(f"{PROMPT_VERSION} {labels} {question(policy)}".encode()).hexdigest()[:12]
-        seconds = (window.end.boot_ns - window.start.boot_ns) / 1e9
-        senses = "+".join(sorted(window.senses))
-        return Fingerprint(
-            model=self._loaded.fingerprint, question=text, view=f"{view.width}x{view.height} {seconds:g}s {len(window.slots)} pairs {senses}"
-        )
+        window, view = asked.window, asked.window.view(asked.view)
+        labels = (self._loaded.prompt.yes_ids, self._loaded.prompt.no_ids)
+        text = hashlib.sha256(f"{PROMPT_VERSION} {labels} {SYSTEM} {question(policy)}".encode()).hexdigest()[:16]
+        seconds = (window.end.boot_ns - window.start.boot_ns) / NANOSECONDS
+        zone = asked.view.removeprefix(window.sensor) or "whole"
+        senses = "+".join(sorted(window.senses)) or "none"
+        seen = f"{zone} {view.width}x{view.height}, {len(window.slots)} pairs in {seconds:g} s, {senses}"
+        return Fingerprint(model=self._loaded.fingerprint, question=text, view=seen)
+
+
+def _able(asked: Question) -> tuple[int, ...]:
+    """The places of the policies that can be answered: those whose senses the window has. One without any says nothing."""
+    senses = asked.window.senses
+    return tuple(place for place, policy in enumerate(asked.policies) if senses and not policy.senses - senses)
+
+
+def _sight(window: Window, asked: Question, memory: Slots) -> tuple[NDArray[np.uint8], Grid] | None:
+    view = window.view(asked.view)
+    if Sense.SIGHT not in window.senses or not view.height:
+        return None
+    return patches(memory.window_frames(window.slots, view.id, view.height, view.width))
+
+
+def _unasked(outcome: Score | Cause) -> tuple[Verdict, Cause]:
+    return (Verdict.FAILED, Cause.JUDGE_FAULT) if outcome is Cause.JUDGE_FAULT else (Verdict.NO_DATA, Cause.SENSE_MISSING)
 
 
 def _by_window(batch: tuple[Question, ...]) -> list[list[int]]:
@@ -141,3 +185,14 @@ def _by_window(batch: tuple[Question, ...]) -> list[list[int]]:
     for number, asked in enumerate(batch):
         groups.setdefault(asked.window.id, []).append(number)
     return list(groups.values())
+
+
+def _packs(laid: Sequence[_Laid]) -> list[list[_Laid]]:
+    """Windows that go together: like lengths side by side, so that little is padding, and never more than MAX_TOKENS."""
+    packs: list[list[_Laid]] = []
+    for one in sorted(laid, key=lambda each: len(each.row.ids)):
+        if packs and len(one.row.ids) * (len(packs[-1]) + 1) <= MAX_TOKENS:
+            packs[-1].append(one)
+        else:
+            packs.append([one])
+    return packs

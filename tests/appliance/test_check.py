@@ -158,7 +158,7 @@ def model(folder: Path, experts: int) -> str:
 def test_what_a_model_needs_is_told(tmp_path: Path) -> None:
     status, text = said(tmp_path, BOX.replace("judge: {kind: cues}", model(tmp_path / "small", 4)))
     assert status == 0
-    assert "Model: 1.89 billion parameters, nf4, experts too, on cpu: 7.3 GB of weights" in " ".join(text.split())
+    assert "Model: 1.88 billion parameters, nf4, experts too, on cpu: 7.3 GB of weights" in " ".join(text.split())
 
 
 def test_a_model_that_is_too_big_for_the_machine_is_told_so_with_status_1(tmp_path: Path) -> None:
