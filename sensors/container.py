@@ -1,5 +1,6 @@
 """Opening what FFmpeg reads: only what the table of sources allows, within bounds, and with its errors told without an address."""
 
+import time
 from dataclasses import dataclass
 
 import av
@@ -32,6 +33,7 @@ REASONS: tuple[tuple[type[BaseException], FaultReason], ...] = (
     (av.ProtocolNotFoundError, FaultReason.UNSUPPORTED),
     (av.InvalidDataError, FaultReason.UNSUPPORTED),
 )
+PATIENT = 0.9
 WHILE_OPEN = {FaultReason.TIMEOUT: FaultReason.STALLED, FaultReason.UNSUPPORTED: FaultReason.BROKEN}
 """What the same errors mean once it has been open."""
 
@@ -59,10 +61,15 @@ def opened(settings: SensorSettings, username: str | None, password: str | None)
     options = {**scheme.options, "max_pixels": str(MAX_PIXELS), "threads": "1"}
     if scheme.live:
         options["timeout"] = str(int(stall_s * 1e6))
+    begin_s = time.monotonic()
     try:
         return av.open(address(settings.source, username, password), format=scheme.format, options=options, timeout=(OPEN_S, stall_s))
     except av.FFmpegError as error:
-        raise fault_of(error, was_open=False) from None
+        fault = fault_of(error, was_open=False)
+        if scheme.live and time.monotonic() - begin_s >= PATIENT * min(stall_s, OPEN_S):
+            # A camera that falls silent while it is opened is told by FFmpeg as one that sends invalid data.
+            raise SensorFault(FaultReason.TIMEOUT, fault.detail) from None
+        raise fault from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

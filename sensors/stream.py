@@ -27,6 +27,8 @@ from sensors.source import Sink
 MAX_BAD_IN_A_ROW = 200
 """Damaged packets come with every lost one; so many in a row are no picture any more."""
 MAX_FPS = 240
+AAC_DELAY = 1600
+"""Samples by which AAC encoders are late (FFmpeg's 1024, voaacenc 1600, FDK 2048, Apple's 2112). A file says so itself; a camera cannot."""
 FIRST_NS = 30 * NANOSECONDS
 """The longest groups of pictures that thrifty cameras make are 20 s: a whole picture comes within this, or never."""
 PLANAR = frozenset({"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12", "gray"})
@@ -117,6 +119,7 @@ class _Reading:
         self._pace = pace
         self._freshness = freshness
         self._resampler = Resampler()
+        self._delay = AAC_DELAY if freshness and tracks.audio and tracks.audio.codec_context.name == "aac" else 0
         self._bad = 0
         self._is_open = False
         self._jumps = 0
@@ -182,6 +185,7 @@ class _Reading:
             self._sink.assembly.picture(at_ns, StreamFrame(frame))
 
     def _sound(self, pts_ns: int, frame: AudioFrame) -> None:
+        pts_ns -= self._delay * NANOSECONDS // frame.sample_rate
         at_ns = self._placed("sound", pts_ns)
         for later_ns, samples in self._resampler.feed(frame):
             if at_ns is not None:

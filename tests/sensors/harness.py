@@ -187,7 +187,7 @@ class Scene:
 
 
 def record(file: Path, scene: Scene, *, picture: bool = True, sound: bool = True) -> Path:
-    """Write the scene to a file; the container is told by its name."""
+    """Write the scene to a file, picture and sound in turn; the container is told by its name."""
     with av.open(str(file), "w") as container:
         video = container.add_stream(scene.codec, rate=scene.fps, options=dict(scene.options)) if picture else None
         audio = container.add_stream(scene.sound_codec, rate=scene.rate_hz, layout="stereo" if scene.channels > 1 else "mono") if sound else None
@@ -195,20 +195,31 @@ def record(file: Path, scene: Scene, *, picture: bool = True, sound: bool = True
             video.width, video.height = scene.size
             video.pix_fmt = "yuvj420p" if scene.codec == "mjpeg" else "yuv420p"
             video.codec_context.time_base = Fraction(1, 1000)
-            for at_s, pixels in scene.pictures():
-                frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
-                frame.pts, frame.time_base = round(at_s * 1000), Fraction(1, 1000)
-                container.mux(video.encode(frame))
-            container.mux(video.encode(None))
-        if audio is not None:
-            samples = scene.samples()
-            for begin in range(0, len(samples), 960):
-                some = np.repeat(samples[begin : begin + 960, None], scene.channels, axis=1).reshape(1, -1)
-                sounding = av.AudioFrame.from_ndarray(some, format="s16", layout="stereo" if scene.channels > 1 else "mono")
-                sounding.sample_rate, sounding.pts, sounding.time_base = scene.rate_hz, begin, Fraction(1, scene.rate_hz)
-                container.mux(audio.encode(sounding))
-            container.mux(audio.encode(None))
+        frames: list[tuple[float, av.VideoFrame | av.AudioFrame]] = [*_video_frames(scene)] if video else []
+        frames += _audio_frames(scene) if audio else []
+        for _, frame in sorted(frames, key=lambda timed: timed[0]):
+            encoder = video if isinstance(frame, av.VideoFrame) else audio
+            container.mux(encoder.encode(frame))
+        for encoder in (video, audio):
+            if encoder is not None:
+                container.mux(encoder.encode(None))
     return file
+
+
+def _video_frames(scene: Scene) -> Iterator[tuple[float, av.VideoFrame]]:
+    for at_s, pixels in scene.pictures():
+        frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+        frame.pts, frame.time_base = round(at_s * 1000), Fraction(1, 1000)
+        yield at_s, frame
+
+
+def _audio_frames(scene: Scene) -> Iterator[tuple[float, av.AudioFrame]]:
+    samples = scene.samples()
+    for begin in range(0, len(samples), 960):
+        some = np.repeat(samples[begin : begin + 960, None], scene.channels, axis=1).reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(some, format="s16", layout="stereo" if scene.channels > 1 else "mono")
+        frame.sample_rate, frame.pts, frame.time_base = scene.rate_hz, begin, Fraction(1, scene.rate_hz)
+        yield begin / scene.rate_hz, frame
 
 
 def click_s(sound: NDArray[np.float32]) -> float | None:
