@@ -90,15 +90,19 @@ class Freshness:
         self._picture_ns: int | None = None
 
     def packet(self, packet: "Packet[Stream]", *, picture: bool) -> bool:
-        """Note a packet; whether it is fresh. SensorFault where nothing has been for too long."""
+        """Note a packet; whether it is fresh. SensorFault where nothing has been for too long.
+
+        Also where this one is fresh, but late: from a camera that hangs, FFmpeg hands out one last packet after the time for a read
+        is over, and would then wait as long again.
+        """
         now_ns = self._box.now_ns()
+        if now_ns - self._any_ns > self._stall_ns:
+            raise SensorFault(FaultReason.STALLED, f"nothing fresh came for {self._stall_ns / NANOSECONDS:.1f} s")
         fresh = packet.pts is not None and packet.pts != self._newest.get(picture)
         if fresh and packet.pts is not None:
             self._newest[picture] = packet.pts
             self._any_ns = now_ns
             self._picture_ns = now_ns if picture else self._picture_ns
-        if now_ns - self._any_ns > self._stall_ns:
-            raise SensorFault(FaultReason.STALLED, "packets come, but their times stand still")
         if self._picture_ns is not None and now_ns - self._picture_ns > self._stall_ns:
             raise SensorFault(FaultReason.STALLED, "the picture stands still while the sound goes on")
         return fresh
