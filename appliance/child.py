@@ -11,7 +11,7 @@ import socket
 import sys
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
 from sensors.wire import MAX_DATAGRAM_BYTES, WireError, pair
@@ -75,10 +75,11 @@ class Child:
     async def start(cls, program: Program, environment: Mapping[str, str] | None = None) -> "Child":
         """Start `program`. Its standard error is ours; it has no standard input or output."""
         ours, theirs = pair()
-        numbers = {"socket": theirs.fileno(), **program.descriptors}
-        arguments = [word for name, number in numbers.items() for word in (f"--{name}", str(number))]
-        kept = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
-        try:
+        with ExitStack() as stack, theirs:
+            stack.callback(ours.close)
+            numbers = {"socket": theirs.fileno(), **program.descriptors}
+            arguments = [word for name, number in numbers.items() for word in (f"--{name}", str(number))]
+            kept = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
@@ -89,11 +90,7 @@ class Child:
                 pass_fds=tuple(numbers.values()),
                 env={**kept, "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", **(environment or {})},
             )
-        except BaseException:
-            ours.close()
-            raise
-        finally:
-            theirs.close()
+            stack.pop_all()
         return cls(program.name, process, ours)
 
     def send(self, datagram: bytes, descriptors: Sequence[int] = ()) -> None:
@@ -131,7 +128,7 @@ class Child:
 
     async def messages(self, silence_s: float) -> AsyncIterator[bytes]:
         """The child's datagrams. ChildLost when it ends, floods, says too much at once, or nothing for `silence_s` seconds."""
-        allowance, since = MAX_RATE_HZ, self._loop.time()
+        allowance, since = float(MAX_RATE_HZ), self._loop.time()
         while True:
             try:
                 async with asyncio.timeout(silence_s):
