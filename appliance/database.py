@@ -133,10 +133,13 @@ class Database:
 
 
 async def _within(done: "Future[T]", deadline_s: float) -> T:
+    """The result, if it comes in time. Work that is given up is left out, if it has not begun; that of a cancelled task is done."""
+    waiting = asyncio.wrap_future(done)
     try:
         async with asyncio.timeout(deadline_s):
-            return await asyncio.wrap_future(done)
+            return await asyncio.shield(waiting)
     except TimeoutError:
+        done.cancel()
         raise StoreFailed(f"the disk did not answer within {deadline_s:g} s") from None
 
 

@@ -14,8 +14,6 @@ SWEEP_ROWS = 500
 """Rows a table and sweep: a sweep must not hold up an alarm."""
 ROOM = 0.9
 """Of the file's largest size. Beyond it the oldest judgements make room, however young: an alarm must always find some."""
-MAX_OUTBOX_ROWS = 50_000
-"""Where nobody takes notifications for weeks, the oldest make room."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +25,8 @@ class Retention:
     """Also gaps, deliveries, and alerts that are over."""
     undelivered: timedelta = timedelta(days=30)
     """A notification that is older is dropped from the outbox and counted as expired: nobody acts on last month's alarm."""
+    waiting: int = 50_000
+    """Notifications in the outbox, parked ones too; beyond it the oldest are dropped and counted likewise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,7 @@ def sweep(connection: sqlite3.Connection, retention: Retention, now: Moment) -> 
         _delete(connection, "span", "id <= (SELECT min(id) FROM span) + ?", SWEEP_ROWS) if _is_nearly_full(connection) else 0,
     ]
     expired = _expire(connection, "created_us < ?", undelivered, now)
-    expired += _expire(connection, "number <= (SELECT max(number) FROM outbox) - ?", MAX_OUTBOX_ROWS, now)
+    expired += _expire(connection, "number <= (SELECT number FROM outbox ORDER BY number DESC LIMIT 1 OFFSET ?)", retention.waiting, now)
     return Swept(expired=expired, more=SWEEP_ROWS in (*deleted, expired))
 
 

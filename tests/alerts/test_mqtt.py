@@ -3,107 +3,23 @@
 import asyncio
 import json
 import logging
-import queue
 import signal
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import paho.mqtt.client as paho
 import pytest
-from paho.mqtt.enums import CallbackAPIVersion
 
-from alerts.alert import Alert, AlertId, AlertState, Change
-from alerts.channels.mqtt import MqttChannel, MqttSettings, Protocol
-from alerts.channels.topics import Topics
-from alerts.notification import Delivery, Notification, Outcome, notification_id
-from analyzers.judgement import JudgeKind
-from analyzers.policy import PolicyId, Severity
-from appliance.clock import BoxClock
-from appliance.outbox import Outbox
-from appliance.store import MEMORY, Store
-from sensors.secret import Secret
+from alerts.notification import Outcome
+from analyzers.policy import PolicyId
+from appliance.store import Store
 from sensors.window import SensorId, ViewId
+from tests.alerts.mosquitto import ROOT, TOPICS, Broker, Listener, ids, note, now, running, until
 
 pytestmark = [pytest.mark.broker, pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")]
-
-TOPICS = Topics(site="plant-7", box="press-hall")
-ROOT = TOPICS.root
-now = BoxClock().now
-
-
-class Broker:
-    """A mosquitto of the test's own."""
-
-    def __init__(self, folder: Path, *extra: str) -> None:
-        """`extra`: lines of its settings; none: everybody may do everything."""
-        with socket.socket() as end:
-            end.bind(("127.0.0.1", 0))
-            self.port: int = end.getsockname()[1]
-        self._config = folder / "mosquitto.conf"
-        lines = [f"listener {self.port} 127.0.0.1", "persistence false", "user root", *(extra or ["allow_anonymous true"])]
-        self._config.write_text("\n".join([*lines, ""]))
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        self._process = subprocess.Popen(["/usr/sbin/mosquitto", "-c", self._config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        for _ in range(500):
-            try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-            except ConnectionRefusedError:
-                assert self._process.poll() is None, "mosquitto will not have its settings"
-                time.sleep(0.01)
-                continue
-            return
-        raise AssertionError("mosquitto did not start")
-
-    def signal(self, number: int) -> None:
-        assert self._process is not None
-        self._process.send_signal(number)
-
-    def kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait(5)
-
-
-class Listener:
-    """Somebody at the other end."""
-
-    def __init__(self, port: int, topics: str = f"{ROOT}/#") -> None:
-        """Subscribed when this returns."""
-        self._seen: queue.Queue[paho.MQTTMessage] = queue.Queue()
-        self._subscribed: queue.Queue[int] = queue.Queue()
-        self._client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
-        self._client.on_connect = lambda client, *_rest: client.subscribe(topics, 1)
-        self._client.on_subscribe = lambda _client, _data, mid, *_rest: self._subscribed.put(mid)
-        self._client.on_message = lambda _client, _data, message: self._seen.put(message)
-        self._client.reconnect_delay_set(1, 1)
-        self._client.connect("127.0.0.1", port)
-        self._client.loop_start()
-        self._subscribed.get(timeout=5)
-
-    def wait_for(self, wanted: Callable[[paho.MQTTMessage], bool]) -> paho.MQTTMessage:
-        while not wanted(message := self._seen.get(timeout=10)):
-            pass
-        return message
-
-    def alerts(self, count: int) -> list[str]:
-        """The ids of the next alert events."""
-        return [json.loads(self.wait_for(lambda each: "/alert/" in each.topic).payload)["id"] for _ in range(count)]
-
-    def status(self, wanted: str) -> paho.MQTTMessage:
-        return self.wait_for(lambda each: each.topic == TOPICS.status and json.loads(each.payload)["status"] == wanted)
-
-    def close(self) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
 
 
 @pytest.fixture
@@ -120,72 +36,6 @@ def listener(broker: Broker) -> Iterator[Listener]:
     listener = Listener(broker.port)
     yield listener
     listener.close()
-
-
-@dataclass
-class Running:
-    channel: MqttChannel
-    outbox: Outbox
-    store: Store
-    heard: list[Delivery]
-
-    async def alarm(self, *notes: Notification) -> None:
-        await self.store.commit([], notes)
-        self.outbox.wake()
-
-
-@asynccontextmanager
-async def running(port: int, store: Store | None = None, **settings: object) -> AsyncIterator[Running]:
-    """A channel with an outbox on it, as the appliance wires them."""
-    heard: list[Delivery] = []
-    kept = store or await Store.open(MEMORY, now())
-
-    def linked(up: bool) -> None:  # noqa: FBT001 - a callback
-        if up:
-            outbox.hurry("mqtt")
-
-    wanted = replace(MqttSettings(host="127.0.0.1", port=port, patience_s=2.0), **settings)
-    channel = MqttChannel(wanted, TOPICS, version="1.2.3", now=now, linked=linked)
-    outbox = Outbox(kept, {"mqtt": channel}, now)
-    tasks = [asyncio.create_task(channel.run()), asyncio.create_task(outbox.run(lambda _note, word: heard.append(word), lambda: None))]
-    try:
-        yield Running(channel, outbox, kept, heard)
-    finally:
-        for task in reversed(tasks):
-            task.cancel()
-        await asyncio.wait(tasks, timeout=10)
-        for task in tasks:
-            assert task.cancelled(), task
-
-
-async def until(what: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not what():  # noqa: ASYNC110 - what is waited for is elsewhere and tells nobody
-            await asyncio.sleep(0.005)
-
-
-def note(number: int, policy: str = "fire", summary: str = "Smoke in the hall") -> Notification:
-    moment = now()
-    alert = Alert(
-        id=AlertId(f"{number:026d}"),
-        policy=PolicyId(policy),
-        sensor=SensorId("hall"),
-        view=ViewId("hall.door"),
-        severity=Severity.HIGH,
-        state=AlertState.ACTIVE,
-        transition=1,
-        opened=moment,
-        changed=moment,
-        window_end=moment,
-        by=JudgeKind.OMNI,
-        log_odds=2.5,
-        summary=summary,
-    )
-    return Notification(id=notification_id(alert, "mqtt"), channel="mqtt", change=Change.OPENED, alert=alert, created=moment)
-
-
-def ids(count: int) -> list[str]:
-    return [f"{number:026d}-1" for number in range(count)]
 
 
 def test_an_alarm_arrives_as_a_cloudevent_that_can_be_read_without_us(broker: Broker, listener: Listener) -> None:
@@ -260,8 +110,8 @@ def test_a_broker_killed_while_alarms_are_raised_loses_none_of_them(broker: Brok
 def test_alarms_of_a_process_that_was_killed_before_it_could_tell_arrive_under_the_same_id(tmp_path: Path) -> None:
     script = f"""
 import sys
-sys.path.insert(0, {str(Path(__file__).parent)!r})
-from test_mqtt import *
+sys.path.insert(0, {str(Path.cwd())!r})
+from tests.alerts.mosquitto import *
 async def die():
     async with running(int(sys.argv[2]), await Store.open(Path(sys.argv[1]), now())) as box:
         await box.alarm(*[note(n) for n in range(5)])
@@ -314,47 +164,6 @@ def test_two_thousand_alarms_that_waited_arrive_in_order_and_memory_stays_flat(b
     assert grown < 4e6, "bytes; what waits stays on the disk"
 
 
-def test_what_the_brokers_access_rules_refuse_is_parked_and_claims_no_success(tmp_path: Path) -> None:
-    rules = tmp_path / "acl"
-    rules.write_text(f"topic readwrite {ROOT}/#\ntopic deny {ROOT}/alert/forbidden/#\n")
-    broker = Broker(tmp_path, "allow_anonymous true", f"acl_file {rules}")
-    broker.start()
-
-    async def story() -> None:
-        async with running(broker.port) as box:
-            await box.alarm(note(1), note(2, "forbidden"), note(3))
-            assert await box.outbox.wait_drained(5)
-            final = {each.notification: each.outcome for each in box.heard}
-            assert final == {note(1).id: Outcome.UNHEARD, note(2).id: Outcome.REFUSED, note(3).id: Outcome.UNHEARD}
-            assert box.outbox.statistics()["mqtt"].parked == {"Not authorized": 1}
-            assert await box.channel.publish_state(f"{ROOT}/alert/forbidden/x", b"{}", timedelta(seconds=9)) is Outcome.REFUSED
-
-    asyncio.run(story())
-    broker.kill()
-
-
-def test_an_old_broker_is_told_over_3_1_1_and_the_loss_is_what_the_settings_say(tmp_path: Path) -> None:
-    rules = tmp_path / "acl"
-    rules.write_text(f"topic readwrite {ROOT}/#\ntopic deny {ROOT}/alert/forbidden/#\n")
-    broker = Broker(tmp_path, "allow_anonymous true", f"acl_file {rules}")
-    broker.start()
-    listener = Listener(broker.port)
-
-    async def story() -> None:
-        async with running(broker.port, protocol=Protocol.V311) as box:
-            await box.alarm(note(0), note(1, "forbidden"))
-            assert await box.outbox.wait_drained(5)
-            assert await box.channel.publish_state(TOPICS.heartbeat, b"{}", timedelta(seconds=9)) is Outcome.DELIVERED
-            assert {each.outcome for each in box.heard} <= {Outcome.DELIVERED, Outcome.RETRY}, "refused or not: 3.1.1 cannot say"
-
-    asyncio.run(story())
-    assert listener.alerts(1) == ids(1)
-    assert listener.wait_for(lambda each: each.topic == TOPICS.heartbeat).payload == b"{}"
-    listener.status("stopped")
-    listener.close()
-    broker.kill()
-
-
 def test_status_says_online_then_stopped_after_a_clean_stop(broker: Broker, listener: Listener) -> None:
     async def story() -> None:
         async with running(broker.port) as box:
@@ -372,8 +181,8 @@ def test_status_says_online_then_stopped_after_a_clean_stop(broker: Broker, list
 def test_status_says_offline_after_the_process_was_killed(broker: Broker, listener: Listener) -> None:
     script = f"""
 import sys
-sys.path.insert(0, {str(Path(__file__).parent)!r})
-from test_mqtt import *
+sys.path.insert(0, {str(Path.cwd())!r})
+from tests.alerts.mosquitto import *
 async def die():
     async with running(int(sys.argv[1])):
         await asyncio.Event().wait()
@@ -483,77 +292,3 @@ def test_retained_state_is_the_newest_expires_and_comes_again_after_a_broken_con
             second.close()
 
     asyncio.run(story())
-
-
-def test_a_wrong_password_is_an_outage_with_a_reason_and_is_printed_nowhere(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    passwords = tmp_path / "passwords"
-    passwords.touch()
-    subprocess.run(["mosquitto_passwd", "-b", passwords, "box", "right-horse"], check=True)
-    broker = Broker(tmp_path, f"password_file {passwords}", "allow_anonymous false")
-    broker.start()
-
-    async def story(password: str) -> str:
-        async with running(broker.port, username="box", password=Secret(password)) as box:
-            await until(lambda: box.channel.statistics().problem != "not connected yet")
-            printed = repr(box.channel.statistics()) + repr(MqttSettings(host="h", username="box", password=Secret(password)))
-            await box.alarm(note(0))
-            await until(lambda: len(box.heard) > 0)
-            return printed + box.channel.statistics().problem + "".join(repr(each) for each in box.heard)
-
-    with caplog.at_level(logging.DEBUG):
-        said = asyncio.run(story("wrong-battery"))
-        assert "Not authorized" in said
-        assert "wrong-battery" not in said + caplog.text
-        assert "refuses" not in asyncio.run(story("right-horse"))
-    broker.kill()
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An authority, a certificate for 127.0.0.1, one for the box, and another authority that signed nothing."""
-    folder = tmp_path_factory.mktemp("certificates")
-
-    def openssl(*words: str) -> None:
-        subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
-
-    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    for name in ("ca", "other"):
-        openssl("req", "-x509", *curve, "-keyout", f"{name}.key", "-out", f"{name}.crt", "-days", "9", "-subj", f"/CN={name}")
-    (folder / "names").write_text("subjectAltName=IP:127.0.0.1\n")
-    for name in ("broker", "box"):
-        openssl("req", *curve, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
-        signed = ["-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "9", "-extfile", "names"]
-        openssl("x509", "-req", "-in", f"{name}.csr", "-out", f"{name}.crt", *signed)
-    return folder
-
-
-@pytest.mark.parametrize(
-    ("authority", "own", "expected"),
-    [
-        ("ca", "box", ""),
-        ("other", "box", "certificate verify failed"),  # the broker is not who we think
-        ("ca", "", "CERTIFICATE_REQUIRED"),  # the broker does not know who we are
-        ("missing", "box", "No such file"),  # said, and tried again, since it may come
-    ],
-)
-def test_tls_needs_the_right_authority_and_the_boxs_own_certificate(
-    tmp_path: Path, certificates: Path, *, authority: str, own: str, expected: str
-) -> None:
-    files = [f"{word} {certificates / name}" for word, name in (("cafile", "ca.crt"), ("certfile", "broker.crt"), ("keyfile", "broker.key"))]
-    broker = Broker(tmp_path, *files, "require_certificate true", "allow_anonymous true")
-    broker.start()
-    mine = {"certificate": certificates / f"{own}.crt", "key": certificates / f"{own}.key"} if own else {}
-
-    async def story() -> None:
-        async with running(broker.port, tls=True, ca=certificates / f"{authority}.crt", **mine) as box:
-            await until(lambda: box.channel.statistics().problem != "not connected yet")
-            if not expected:
-                assert box.channel.connected
-                await box.alarm(note(0))
-                assert await box.outbox.wait_drained(5)
-                assert box.heard[-1].outcome is Outcome.UNHEARD
-            else:
-                await until(lambda: expected in box.channel.statistics().problem)
-
-    asyncio.run(story())
-    broker.kill()

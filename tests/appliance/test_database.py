@@ -46,6 +46,24 @@ def test_work_that_gathers_behind_a_hanging_disk_is_bounded() -> None:
     asyncio.run(story())
 
 
+def test_what_a_cancelled_task_had_asked_for_is_written_all_the_same() -> None:
+    async def story() -> None:
+        database = await Database.open(DatabaseSettings(path=":memory:"))
+        stuck = threading.Event()
+        insert = "INSERT INTO gap (start_us, end_us, same_boot) VALUES (1, 2, 0)"
+        hanging = asyncio.create_task(database.do(lambda _connection: stuck.wait(20)))
+        stopped = asyncio.create_task(database.do(lambda connection: connection.execute(insert).rowcount))
+        await asyncio.sleep(0)
+        stopped.cancel()
+        await asyncio.wait([stopped])
+        stuck.set()
+        await hanging
+        assert await database.do(lambda connection: connection.execute("SELECT count(*) FROM gap").fetchone()[0]) == 1
+        await database.close()
+
+    asyncio.run(story())
+
+
 def test_of_work_that_shares_a_transaction_only_the_guilty_one_fails() -> None:
     async def story() -> None:
         database = await Database.open(DatabaseSettings(path=":memory:"))
