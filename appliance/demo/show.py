@@ -11,8 +11,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from rich.markup import escape
 
 from appliance.demo.broker import Broker, broker, free_port
 from appliance.demo.film import write
+from appliance.demo.player import Player, played
 from appliance.demo.scene import DEMO, DEMO_STAGE, FPS, render, sound
 from appliance.demo.score import Heard, Score, score
 from appliance.demo.settings import hall_config, source_config
@@ -32,7 +32,9 @@ SEED = 7
 CALM_S = 12.0
 """Quiet before the first act, while the model loads and the background is learnt."""
 AFTER_S = 8.0
-"""How long to go on after the last frame, so that the last windows are judged and told."""
+"""Quiet after the last act, in which the last windows are judged and told."""
+SPARE_S = 6.0
+"""The film goes on for a little longer than the showing: a camera does not end."""
 READY_S = 180.0
 STOP_S = 12.0
 
@@ -49,22 +51,6 @@ def show(source: str | None, *, seconds: float | None, keep: Path | None) -> int
             console.print("  (it cannot say that it refused a message; install mosquitto for a broker that can)")
         play = _Play(folder=folder, broker=running, metrics_port=free_port(), console=console)
         return play.source(source, seconds or 60.0) if source else play.hall()
-
-
-@contextmanager
-def _camera(film: Path, folder: Path) -> Iterator[str]:
-    """The film as a camera: over RTSP where the server's bindings are installed, else as a file paced in real time."""
-    python = Path("/usr/bin/python3")
-    port = free_port()
-    with (folder / "camera.log").open("w") as log:
-        script = Path(__file__).with_name("rtsp_server.py")
-        process = subprocess.Popen([python, script, film, str(port), "/hall"], stdout=subprocess.PIPE, stderr=log, stdin=subprocess.DEVNULL)  # noqa: S603
-        try:
-            first = process.stdout.readline() if process.stdout else b""
-            yield f"rtsp://127.0.0.1:{port}/hall" if first.startswith(b"serving") else f"file:{film.resolve()}"
-        finally:
-            process.kill()
-            process.wait()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,12 +71,13 @@ class _Play:
         self.console.print("  [dim]That model was trained on rendered halls like this one and knows nothing else of the world.[/dim]")
         began = time.monotonic()
         film = self.folder / "hall.mp4"
-        write(film, render(timeline, SEED), sound(timeline, SEED), FPS)
+        longer = replace(timeline, length_s=timeline.length_s + SPARE_S)
+        write(film, render(longer, SEED), sound(longer, SEED), FPS)
         self.console.print(f"  rendered in {time.monotonic() - began:.0f} s: {film}")
-        with _camera(film, self.folder) as url:
-            self.console.print(f"camera: {url}\n")
-            config = hall_config(self.folder, url, self.broker, self.metrics_port)
-            heard, figures, code = self._watch(config, "hall", timeline.length_s + AFTER_S)
+        with played(film, self.folder) as player:
+            self.console.print(f"camera: {player.url}\n")
+            config = hall_config(self.folder, player.url, self.broker, self.metrics_port)
+            heard, figures, code = self._watch(config, "hall", timeline.length_s, player)
         result = score(heard, truth(timeline, DEMO_STAGE.cell))
         summary(self.console, figures, result)
         return self._verdict(code, result)
@@ -99,13 +86,14 @@ class _Play:
         """Whatever the owner has at hand, judged by cues."""
         self.console.print(f"source: {escape(source)}, for {seconds:.0f} s. No model that knows it ships with the project, so cues alone judge:")
         self.console.print("  [dim]motion, change and sound levels, not meaning. Give judge.model a real model for that (README).[/dim]\n")
-        _, figures, code = self._watch(source_config(self.folder, source, self.broker, self.metrics_port), "source", seconds)
+        _, figures, code = self._watch(source_config(self.folder, source, self.broker, self.metrics_port), "source", seconds, None)
         summary(self.console, figures, None)
         return self._verdict(code, None)
 
-    def _watch(self, config: Path, sensor: str, seconds: float) -> tuple[tuple[Heard, ...], Figures, int]:
+    def _watch(self, config: Path, sensor: str, seconds: float, player: Player | None) -> tuple[tuple[Heard, ...], Figures, int]:
         """Run the appliance for `seconds` from the sensor's first picture; what was heard, the last figures, and its exit status."""
-        with Subscriber(self.broker, sensor, self.console) as subscriber, (self.folder / "omniwatch.log").open("w") as log:
+        subscribed = Subscriber(self.broker, sensor, self.console, lambda: player.zero_boot_ns if player else None)
+        with subscribed as subscriber, (self.folder / "omniwatch.log").open("w") as log:
             command = [sys.executable, "-m", "appliance", "run", str(config)]
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=log)  # noqa: S603
             try:
@@ -140,6 +128,6 @@ class _Play:
 
 
 def _later(timeline: Timeline, by_s: float) -> Timeline:
-    """The same timeline after `by_s` seconds of quiet."""
+    """The same timeline between `by_s` seconds of quiet before it and AFTER_S behind it."""
     acts: tuple[Act, ...] = tuple(replace(act, start_s=act.start_s + by_s, end_s=act.end_s + by_s) for act in timeline.acts)
-    return Timeline(length_s=timeline.length_s + by_s, acts=acts)
+    return Timeline(length_s=timeline.length_s + by_s + AFTER_S, acts=acts)

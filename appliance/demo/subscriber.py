@@ -2,7 +2,8 @@
 
 import json
 import threading
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Self
 
@@ -20,10 +21,11 @@ COLOURS = {"opened": "bold red", "reopened": "bold red", "reminded": "red", "cle
 class Subscriber:
     """A client of its own at the broker, in a thread of its own."""
 
-    def __init__(self, broker: Broker, sensor: str, console: Console) -> None:
-        """`sensor`: the one whose first picture is second 0 of the scene."""
+    def __init__(self, broker: Broker, sensor: str, console: Console, zero_boot_ns: Callable[[], int | None]) -> None:
+        """`zero_boot_ns` says when the scene's second 0 was, if anybody knows; else it is the first picture of `sensor`."""
         self.online = threading.Event()
         self._sensor = sensor
+        self._zero_boot_ns = zero_boot_ns
         self._console = console
         self._heard: list[Heard] = []
         self._zero: datetime | None = None
@@ -57,7 +59,9 @@ class Subscriber:
         if "/alert/" in message.topic:
             self._alert(body["data"], datetime.fromisoformat(body["time"]))
         elif body["sensor"] == self._sensor and body["online"] and not self.online.is_set():
-            self._zero = datetime.fromisoformat(body["since"])
+            begun = self._zero_boot_ns()
+            since_ns = body["since_boot_ns"]
+            self._zero = datetime.fromisoformat(body["since"]) - timedelta(microseconds=(since_ns - (begun or since_ns)) / 1000)
             self.online.set()
 
     def _alert(self, data: dict[str, str | float | None], changed: datetime) -> None:
