@@ -5,7 +5,6 @@ say only what a child may say. It knows no message in particular.
 """
 
 import socket
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -16,15 +15,8 @@ MAX_DATAGRAM_BYTES = 64 * 1024
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
 class WireError(Exception):
-    """The other end broke the protocol; `problem` says how. Whoever reads gives that child up."""
-
-    problem: str
-
-    def __str__(self) -> str:
-        """The problem, in a line."""
-        return self.problem
+    """The other end broke the protocol; its text says how. Whoever reads gives that child up."""
 
 
 class Codec(Generic[T]):
