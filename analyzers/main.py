@@ -14,13 +14,14 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn
 
 from analyzers.interview import Answers, Batch, Detach, JudgeCondition, JudgeNews, JudgeSettings, Policies
 from analyzers.judge import Question
 from analyzers.judgement import Cause
-from analyzers.omni.plan import ModelError
+from analyzers.omni.plan import ModelError, plan, this_machine
 from analyzers.policy import Policy, PolicyId
 from sensors.slots import SlotLayout, Slots
 from sensors.window import SensorId
@@ -136,6 +137,8 @@ def down(detail: str) -> bytes:
 
 def load(settings: JudgeSettings) -> "Loaded":
     """Load torch and the model. ModelError, or what their imports raise."""
+    # What can be told without torch is told at once.
+    plan(Path(settings.model), settings.quantization, this_machine(settings.device))
     for chatty in ("bitsandbytes", "transformers", "torch"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
     import torch  # noqa: PLC0415

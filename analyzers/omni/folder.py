@@ -18,8 +18,9 @@ UNFIT = {
 INSTRUCT = "take Qwen3-Omni-30B-A3B-Instruct"
 TOKENIZERS = ("tokenizer.json", "vocab.json")
 EXTRACTORS = ("preprocessor_config.json", "processor_config.json")
-MAX_HEADER_BYTES = 100_000_000  # what safetensors itself allows
-MAX_CONFIG_BYTES = 1_000_000
+MAX_HEADER_BYTES = 100_000_000
+"""What safetensors itself allows."""
+MAX_JSON_BYTES = 100_000_000
 SAMPLE_BYTES = 1 << 20
 SAMPLES = 16
 """A shard's identity is its header and this many samples of its weights: 70 GB are not read at each start."""
@@ -68,7 +69,7 @@ def read(path: Path) -> ModelFolder:
     if not path.is_dir():
         raise ModelError(f"there is no folder {path}; download a model into it ({INSTRUCT}) or correct `model`")
     _refuse_unfit(path)
-    config = _config(path / "config.json")
+    config = _json(path / "config.json")
     kind = config.get("model_type")
     if kind not in SUPPORTED:
         raise ModelError(f"{path} holds a model of type {kind!r}, which is not supported; {INSTRUCT}")
@@ -79,6 +80,9 @@ def read(path: Path) -> ModelFolder:
     for needed, what in ((TOKENIZERS, "tokenizer"), (EXTRACTORS, "feature extractor")):
         if not any((path / name).is_file() for name in needed):
             raise ModelError(f"{path} has no {what} ({' or '.join(needed)}); download the folder again, whole")
+    for name in (*TOKENIZERS, *EXTRACTORS):
+        if (path / name).is_file():
+            _json(path / name)  # the libraries' own complaints about half a file come late, and say little
     shards = _shards(path)
     tensors = {name: shape for shard in shards for name, shape in _header(shard).items()}
     return ModelFolder(path=path, thinker=thinker, shards=shards, tensors=tensors)
@@ -92,28 +96,28 @@ def _refuse_unfit(path: Path) -> None:
             raise ModelError(f"{path} is a {found[1].capitalize()} model: {UNFIT[found[1]]}; {INSTRUCT}")
 
 
-def _config(path: Path) -> dict[str, Any]:
+def _json(path: Path) -> dict[str, Any]:
     try:
-        if path.stat().st_size > MAX_CONFIG_BYTES:
-            raise ModelError(f"{path} is far too large for a configuration; download it again")
-        config = json.loads(path.read_bytes())
+        if path.stat().st_size > MAX_JSON_BYTES:
+            raise ModelError(f"{path} is far too large to be what its name says; download it again")
+        content = json.loads(path.read_bytes())
     except FileNotFoundError:
         raise ModelError(f"{path} is missing; `model` must name the folder that holds it") from None
     except (OSError, ValueError) as error:
         raise ModelError(f"{path} cannot be read ({error}); download it again") from None
-    if not isinstance(config, dict):
-        raise ModelError(f"{path} is no configuration; download it again")
-    return config
+    if not isinstance(content, dict):
+        raise ModelError(f"{path} is not what its name says; download it again")
+    return content
 
 
 def _shards(path: Path) -> tuple[Path, ...]:
     index = path / "model.safetensors.index.json"
     names = {"model.safetensors"}
     if index.is_file():
-        try:
-            names = {str(name) for name in json.loads(index.read_bytes())["weight_map"].values()}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ModelError(f"{index} cannot be read ({error}); download it again") from None
+        named = _json(index).get("weight_map")
+        if not isinstance(named, dict):
+            raise ModelError(f"{index} names no files; download it again")
+        names = {str(name) for name in named.values()}
     if any("/" in name for name in names):
         raise ModelError(f"{index} names files outside the folder; do not use it")
     missing = sorted(name for name in names if not (path / name).is_file())

@@ -6,7 +6,6 @@ the text model hands `tree` on to its attention, and the names in UNQUANTIZED. T
 one of them has changed.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from transformers import AutoConfig, AutoTokenizer, Qwen3OmniMoeThinkerForCondit
 
 from analyzers.interview import JudgeSettings, Quantization
 from analyzers.omni.experts import Int8Config, Nf4Config
-from analyzers.omni.folder import TOKENIZERS, ModelFolder, read
+from analyzers.omni.folder import ModelFolder, read
 from analyzers.omni.parameters import Part, part_of
 from analyzers.omni.plan import Machine, ModelError, Plan, plan
 from analyzers.omni.prompt import Prompt, PromptError
@@ -58,9 +57,6 @@ def load(settings: JudgeSettings) -> Loaded:
     found = read(path)
     try:
         model = _thinker(path, settings.quantization, device)
-        for name in TOKENIZERS:
-            if (path / name).is_file():
-                json.loads((path / name).read_bytes())  # the library's own complaint about half a file has no type of its own
         tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
         extractor = WhisperFeatureExtractor.from_pretrained(path, local_files_only=True)
         prompt = Prompt(tokenizer)

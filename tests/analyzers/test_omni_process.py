@@ -1,0 +1,190 @@
+"""The judge process, for real: a socket pair, a memfd, a model on the disk."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from analyzers.interview import Answers, Ask, Batch, Detach, JudgeCondition, JudgeNews, JudgeSettings, Policies
+from analyzers.judgement import Judgement
+from analyzers.policy import Policy
+from sensors.slots import SlotLayout
+from sensors.wire import MAX_DATAGRAM_BYTES, Codec
+from tests.analyzers.scene import Scene, policy
+
+pytestmark = pytest.mark.model
+
+SAYS: Codec[JudgeNews | Answers] = Codec(JudgeNews | Answers)
+HEARS: Codec[JudgeSettings | Policies | SlotLayout | Detach | Batch] = Codec(JudgeSettings | Policies | SlotLayout | Detach | Batch)
+PERSON, GLASS = policy("Is there a person?"), policy("Does glass break?")
+PATIENCE_S = 60.0
+
+
+class Process:
+    """A judge process and the supervisor's end of its socket."""
+
+    def __init__(self) -> None:
+        """Start it."""
+        self.end, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.end.settimeout(PATIENCE_S)
+        command = [sys.executable, "-m", "analyzers.main", "--socket", str(theirs.fileno())]
+        self.process = subprocess.Popen(command, pass_fds=(theirs.fileno(),), stderr=subprocess.PIPE, text=True)
+        theirs.close()
+
+    def tell(self, message: JudgeSettings | Policies | SlotLayout | Detach | Batch, *descriptors: int) -> None:
+        """Send a message, with descriptors."""
+        socket.send_fds(self.end, [HEARS.encode(message)], list(descriptors))
+
+    def news(self) -> JudgeNews:
+        """The next message, which is news."""
+        message = SAYS.decode(self.end.recv(MAX_DATAGRAM_BYTES))
+        assert isinstance(message, JudgeNews)
+        return message
+
+    def answers(self) -> list[Answers]:
+        """The next answers, to the last of their datagrams."""
+        found: list[Answers] = []
+        while not found or found[-1].more:
+            message = SAYS.decode(self.end.recv(MAX_DATAGRAM_BYTES))
+            assert isinstance(message, Answers)
+            found.append(message)
+        return found
+
+    def ended(self) -> int:
+        """Its exit status, once it ends."""
+        return self.process.wait(PATIENCE_S)
+
+    def close(self) -> None:
+        """End it and leave nothing behind."""
+        self.end.close()
+        self.process.kill()
+        self.process.communicate()
+
+
+@pytest.fixture
+def process() -> Iterator[Process]:
+    started = Process()
+    yield started
+    started.close()
+
+
+def ready(process: Process, folder: Path) -> JudgeNews:
+    process.tell(JudgeSettings(model=str(folder), device="cpu"))
+    assert process.news().condition is JudgeCondition.LOADING
+    return process.news()
+
+
+def ask(scene: Scene, policies: Sequence[Policy], slots: tuple[int, ...] = (0, 1)) -> Ask:
+    return Ask(window=scene.window(slots), view=scene.whole, policies=tuple(each.id for each in policies))
+
+
+def test_it_loads_and_answers_from_the_sensors_memory_with_what_was_known_when_it_was_asked(
+    process: Process, tiny_folder: Path, make_scene: Callable[..., Scene]
+) -> None:
+    scene, other = make_scene(), make_scene(seed=1)
+    process.tell(JudgeSettings(model=str(tiny_folder), device="cpu"))
+    # What comes while it loads is kept, and in order.
+    process.tell(Policies(first=True, policies=(GLASS,)))
+    process.tell(Policies(first=False, policies=(PERSON,)))
+    process.tell(scene.layout, scene.memory)
+    process.tell(Batch(id=7, asks=(ask(scene, [PERSON, GLASS]),)))
+    process.tell(Detach(sensor=scene.sensor))
+    process.tell(other.layout, other.memory)
+    process.tell(Policies(first=True, policies=(replace(PERSON, threshold=0.999),)))
+    process.tell(Batch(id=8, asks=(ask(scene, [PERSON, GLASS]),)))
+    assert process.news().condition is JudgeCondition.LOADING
+    process.process.send_signal(signal.SIGINT)  # Ctrl-C in a terminal reaches the children too, and is the supervisor's business
+    news = process.news()
+    assert (news.condition, news.device) == (JudgeCondition.READY, "cpu")
+    assert "nf4" in news.model
+    assert news.weight_bytes > 800_000
+    (before,), (after,) = process.answers(), process.answers()
+    assert (before.id, after.id) == (7, 8)
+    assert [each.policy for each in before.judgements] == [PERSON.id, GLASS.id]
+    assert [each.policy for each in after.judgements] == [PERSON.id]  # GLASS is not known any more
+    assert all(each.log_odds is not None for each in (*before.judgements, *after.judgements))
+    assert before.judgements[0].log_odds != after.judgements[0].log_odds  # it was another memory
+    assert before.media_tokens == 2 * 2 * 3 + 26
+    assert before.took_s > 0
+
+
+def test_answers_that_are_too_large_for_a_datagram_come_in_several(process: Process, tiny_folder: Path, make_scene: Callable[..., Scene]) -> None:
+    scene = make_scene()
+    many = [replace(PERSON, id=type(PERSON.id)(f"policy-{number:039d}-x")) for number in range(250)]
+    assert ready(process, tiny_folder).condition is JudgeCondition.READY
+    process.tell(scene.layout, scene.memory)
+    for start in range(0, len(many), 20):
+        process.tell(Policies(first=start == 0, policies=tuple(many[start : start + 20])))
+    process.tell(Batch(id=1, asks=(ask(scene, many),)))
+    found = process.answers()
+    judgements: list[Judgement] = [each for answers in found for each in answers.judgements]
+    assert len(found) > 1
+    assert [each.policy for each in judgements] == [each.id for each in many]
+    assert [answers.more for answers in found] == [True] * (len(found) - 1) + [False]
+    assert sum(answers.media_tokens for answers in found) == 2 * 2 * 3 + 26
+
+
+@pytest.fixture
+def copied(tiny_folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_folder, tmp_path / "model"))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda folder: folder / "nowhere", "there is no folder"),
+        (lambda folder: (folder / "model.safetensors").unlink(), "lacks 1 of 1 files of weights"),
+        (lambda folder: os.truncate(folder / "model.safetensors", 900_000), "the download is not complete"),
+        (lambda folder: (folder / "tokenizer.json").write_text('{"version": '), "tokenizer.json cannot be read"),
+        (lambda folder: (folder / "config.json").write_text('{"model_type": "llama"}'), "'llama', which is not supported"),
+    ],
+    ids=["no folder", "no weights", "half a download", "half a tokenizer", "another model"],
+)
+def test_a_folder_that_cannot_judge_is_told_as_down_with_what_to_do(
+    process: Process, copied: Path, spoil: Callable[[Path], object], says: str
+) -> None:
+    other = spoil(copied)
+    news = ready(process, other if isinstance(other, Path) else copied)
+    assert news.condition is JudgeCondition.DOWN
+    assert says in news.detail
+    assert len(news.detail) <= 300
+    assert process.ended() == 1
+
+
+def test_it_ends_when_the_socket_closes_even_while_it_loads(process: Process, tiny_folder: Path) -> None:
+    process.tell(JudgeSettings(model=str(tiny_folder), device="cpu"))
+    assert process.news().condition is JudgeCondition.LOADING
+    process.end.close()
+    assert process.ended() == 0
+
+
+def test_it_ends_when_the_socket_closes_in_the_middle_of_a_forward(process: Process, tiny_folder: Path, make_scene: Callable[..., Scene]) -> None:
+    scene = make_scene()
+    assert ready(process, tiny_folder).condition is JudgeCondition.READY
+    process.tell(scene.layout, scene.memory)
+    process.tell(Policies(first=True, policies=(PERSON,)))
+    process.tell(Batch(id=1, asks=tuple(ask(scene, [PERSON], (number % 8, (number + 1) % 8)) for number in range(60))))
+    process.end.close()
+    assert process.ended() == 0
+
+
+@pytest.mark.parametrize("nonsense", [b"{}", b"\xff" * 100, b'{"kind": "batch", "id": "x"}'], ids=["empty", "binary", "no batch"])
+def test_nonsense_ends_it_with_a_line_in_the_log(process: Process, tiny_folder: Path, nonsense: bytes) -> None:
+    process.tell(JudgeSettings(model=str(tiny_folder), device="cpu"))
+    process.end.send(nonsense)
+    assert process.ended() == 2
+    assert process.process.stderr is not None
+    assert "cannot be understood" in process.process.stderr.read()
+
+
+def test_slots_without_their_memory_end_it(process: Process, tiny_folder: Path, make_scene: Callable[..., Scene]) -> None:
+    process.tell(JudgeSettings(model=str(tiny_folder), device="cpu"))
+    process.tell(make_scene().layout)
+    assert process.ended() == 2
