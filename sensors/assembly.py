@@ -101,6 +101,7 @@ class Assembly:
         self._next_pair: int | None = None
         self._instant: int | None = None
         self._before: tuple[int, Frame] | None = None
+        self._apart_ns = 0
         self._sight_ns = self._sound_ns = 0
         self._next_cue_ns = 0
         self._sample: int | None = None
@@ -121,6 +122,7 @@ class Assembly:
             nearest = self._grid.next_instant(at_ns - (self._grid.stale_ns if self._before else EARLY_NS))
             self._instant = nearest if self._instant is None else max(self._instant, nearest)
         self._place_until(at_ns, at_ns, frame)
+        self._apart_ns = at_ns - self._before[0] if self._before else 0
         self._before = (at_ns, frame)
         self._sight_ns = max(self._sight_ns, at_ns)
         self._finish()
@@ -233,6 +235,9 @@ class Assembly:
 
     def end(self) -> None:
         """Nothing more comes of this opening: finish the pairs that are whole, in those senses that came to the end."""
+        if self._before is not None:
+            at_ns, frame = self._before
+            self._place_until(at_ns + min(self._apart_ns, self._grid.stale_ns) - 1, at_ns, frame)  # for as long as it was shown
         last_ns = max(self._sight_ns, self._sound_ns)
         reached = {Sense.SIGHT: self._sight_ns, Sense.SOUND: self._sound_ns}
         wanted = {sense for sense in self._senses if reached[sense] > last_ns - GRACE_NS}

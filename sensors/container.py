@@ -32,6 +32,7 @@ REASONS: tuple[tuple[type[BaseException], FaultReason], ...] = (
     (av.DemuxerNotFoundError, FaultReason.UNSUPPORTED),
     (av.ProtocolNotFoundError, FaultReason.UNSUPPORTED),
     (av.InvalidDataError, FaultReason.UNSUPPORTED),
+    (av.ArgumentError, FaultReason.UNSUPPORTED),
 )
 PATIENT = 0.9
 WHILE_OPEN = {FaultReason.TIMEOUT: FaultReason.STALLED, FaultReason.UNSUPPORTED: FaultReason.BROKEN}
