@@ -1,0 +1,149 @@
+"""What a model will take, from its configuration and headers, against published figures and against the model itself."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from analyzers.interview import Quantization
+from analyzers.omni.folder import read
+from analyzers.omni.parameters import Part, count, expected
+from analyzers.omni.plan import Machine, ModelError, plan, plan_of, window_tokens
+from tests.analyzers.husk import PUBLISHED, lay, sized
+
+CARD = Machine(device="cuda", memory_bytes=80_000_000_000)
+BOX = Machine(device="cpu", memory_bytes=64_000_000_000)
+
+
+def test_the_published_model_has_its_published_number_of_parameters() -> None:
+    assert plan_of(PUBLISHED, Quantization.NF4, CARD).parameters == 31_719_205_488  # what MTEB lists for the sibling of this shape
+
+
+@pytest.mark.parametrize(
+    ("quantization", "machine", "gigabytes", "why"),
+    [
+        (Quantization.NONE, CARD, 63.4, "two bytes each"),
+        (Quantization.NF4, CARD, 20.5, "18.8 with the towers in four bits too; they stay in bfloat16"),
+        (Quantization.INT8, CARD, 33.6, "a byte each, and a scale a row"),
+        (Quantization.NONE, BOX, 126.9, "a CPU computes in float32"),
+        (Quantization.NF4, BOX, 24.1, "so do the towers, embeddings and head"),
+    ],
+)
+def test_the_published_models_weights_take_what_was_measured(quantization: Quantization, machine: Machine, gigabytes: float, why: str) -> None:
+    assert plan_of(PUBLISHED, quantization, machine).weight_bytes / 1e9 == pytest.approx(gigabytes, rel=0.01), why
+
+
+def test_with_the_towers_in_four_bits_it_would_be_the_figure_that_others_give() -> None:
+    planned = plan_of(PUBLISHED, Quantization.NF4, CARD)
+    towers = planned.part_bytes[Part.SIGHT] + planned.part_bytes[Part.SOUND]
+    assert (planned.weight_bytes - towers * (1 - 0.5625 / 2)) / 1e9 == pytest.approx(18.8, rel=0.01)
+
+
+def test_a_folder_is_planned_from_its_headers(tmp_path: Path) -> None:
+    planned = plan(lay(tmp_path / "model"), Quantization.NF4, CARD)
+    assert planned.fits
+    assert str(planned).startswith("31.72 billion parameters, nf4, experts too, on cuda: 20.5 GB of weights, about 2")
+
+
+def test_files_that_do_not_belong_to_the_configuration_are_found(tmp_path: Path) -> None:
+    folder = lay(tmp_path / "model", sized(4))
+    (folder / "config.json").write_text(json.dumps({"model_type": "qwen3_omni_moe", "thinker_config": sized(8)}))
+    with pytest.raises(ModelError, match="parameters of experts.*download the folder again"):
+        plan(folder, Quantization.NF4, CARD)
+
+
+def test_a_model_that_is_too_big_says_what_would_fit(tmp_path: Path) -> None:
+    folder = lay(tmp_path / "model")
+    with pytest.raises(ModelError, match="with `quantization: nf4` it takes 2"):
+        plan(folder, Quantization.NONE, Machine(device="cuda", memory_bytes=24_000_000_000))
+    with pytest.raises(ModelError, match="it needs a GPU with 22 GB, or a smaller model"):
+        plan(folder, Quantization.NF4, Machine(device="cuda", memory_bytes=12_000_000_000))
+
+
+def spoil_index(folder: Path) -> None:
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": "one.safetensors", "b": "model.safetensors"}}))
+
+
+def climb(folder: Path) -> None:
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": "../other/model.safetensors"}}))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda folder: (folder / "config.json").unlink(), "config.json is missing"),
+        (lambda folder: (folder / "config.json").write_text("{"), "config.json cannot be read"),
+        (lambda folder: (folder / "config.json").write_text("[]"), "is not what its name says"),
+        (lambda folder: (folder / "config.json").write_text('{"model_type": "qwen2_5_omni"}'), "'qwen2_5_omni', which is not supported"),
+        (lambda folder: (folder / "config.json").write_text('{"model_type": "qwen3_omni_moe"}'), "has no thinker_config"),
+        (lambda folder: (folder / "config.json").write_text('{"model_type": "qwen3_omni_moe_thinker"}'), "does not describe a Qwen3-Omni thinker"),
+        (lambda folder: (folder / "tokenizer.json").unlink(), "has no tokenizer"),
+        (lambda folder: (folder / "tokenizer.json").write_text('{"a": '), "tokenizer.json cannot be read"),
+        (lambda folder: (folder / "preprocessor_config.json").unlink(), "has no feature extractor"),
+        (lambda folder: (folder / "model.safetensors").unlink(), "lacks 1 of 1 files"),
+        (lambda folder: (folder / "model.safetensors").write_bytes(b""), "no safetensors file"),
+        (lambda folder: (folder / "model.safetensors").write_bytes(b"\xff" * 100), "no safetensors file"),
+        (lambda folder: (folder / "model.safetensors").write_bytes((4).to_bytes(8, "little") + b"[{}]"), "cannot be read"),
+        (lambda folder: (folder / "model.safetensors").write_bytes((50).to_bytes(8, "little") + b'{"a": '), "cannot be read"),
+        (spoil_index, r"lacks 1 of 2 files of weights \(one.safetensors"),
+        (climb, "names files outside the folder"),
+    ],
+)
+def test_a_folder_that_is_not_whole_says_what_is_wrong(tmp_path: Path, spoil: Callable[[Path], object], says: str) -> None:
+    folder = lay(tmp_path / "model")
+    spoil(folder)
+    with pytest.raises(ModelError, match=says):
+        plan(folder, Quantization.NF4, CARD)
+
+
+def test_half_a_download_is_found_by_its_size(tmp_path: Path) -> None:
+    folder = lay(tmp_path / "model")
+    header = b'{"a": {"dtype": "BF16", "shape": [100], "data_offsets": [0, 200]}}'
+    (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(100))
+    with pytest.raises(ModelError, match=f"has {8 + len(header) + 100} of its {8 + len(header) + 200} bytes"):
+        read(folder)
+
+
+@pytest.mark.parametrize("name", ["Qwen3-Omni-30B-A3B-Captioner", "models--Qwen--Qwen3-Omni-30B-A3B-Thinking/snapshots/0123abcd"])
+def test_a_sibling_that_cannot_judge_is_refused_by_name_with_the_reason(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    with pytest.raises(ModelError, match="(takes no question|thinks before it answers).*Instruct"):
+        read(lay(tmp_path / name))
+
+
+def test_a_model_called_instruct_in_a_folder_called_thinking_is_not_refused(tmp_path: Path) -> None:
+    (tmp_path / "thinking").mkdir()
+    read(lay(tmp_path / "thinking" / "Qwen3-Omni-30B-A3B-Instruct"))
+
+
+def test_the_digest_changes_with_a_weight_and_with_the_tokenizer(tmp_path: Path) -> None:
+    folder = lay(tmp_path / "model")
+    header = b'{"a": {"dtype": "U8", "shape": [5000000], "data_offsets": [0, 5000000]}}'
+    weights = bytearray(len(header).to_bytes(8, "little") + header + bytes(5_000_000))
+    (folder / "model.safetensors").write_bytes(weights)
+    before = read(folder).digest()
+    assert read(folder).digest() == before
+    weights[2_000_000] = 1
+    (folder / "model.safetensors").write_bytes(weights)
+    after = read(folder).digest()
+    (folder / "tokenizer.json").write_text('{"other": 1}')
+    assert len({before, after, read(folder).digest()}) == 3
+
+
+def test_tokens_of_a_window_are_those_that_the_official_processor_makes() -> None:
+    assert window_tokens(360 // 32 * 32, 640, 4, None) == 880
+    assert window_tokens(320, 576, 4, 4.0) == 720 + 52
+    assert window_tokens(0, 0, 0, 10.0) == 130
+    assert window_tokens(0, 0, 0, 0.5) == 7
+    assert window_tokens(0, 0, 0, None) == 0
+
+
+@pytest.mark.model
+def test_a_configuration_and_the_files_that_a_model_writes_give_the_same_figures(tiny_folder: Path) -> None:
+    found = read(tiny_folder)
+    by_name, by_configuration = count(found.tensors.items()), expected(found.thinker)
+    assert {part: size.parameters for part, size in by_name.items()} == {part: size.parameters for part, size in by_configuration.items()}
+    assert by_name[Part.EXPERTS].rows == by_configuration[Part.EXPERTS].rows
+    assert os.path.getsize(tiny_folder / "model.safetensors") >= 4 * sum(size.parameters for size in by_name.values())
