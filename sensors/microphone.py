@@ -1,6 +1,9 @@
 """Local microphones, through PyAudio (PortAudio): sound without pictures, timed by the count of its samples."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
 
 import numpy as np
 import pyaudio
@@ -28,12 +31,13 @@ class MicrophoneSource:
     def run_once(self, sink: Sink) -> None:
         """Open, and feed until it gives out."""
         os.environ.setdefault("ALSA_CONFIG_PATH", ALSA_CONFIG)
-        audio = pyaudio.PyAudio()
+        with _without_chatter():
+            audio = pyaudio.PyAudio()
         try:
             device, own_rate_hz = self._device(audio)
             rate_hz, stream = self._open(audio, device, own_rate_hz)
             try:
-                self._feed(stream, rate_hz, sink)
+                feed(stream, rate_hz, self._box, sink)
             finally:
                 stream.close()
         except OSError as error:
@@ -58,24 +62,48 @@ class MicrophoneSource:
             try:
                 chunk = round(rate_hz * CHUNK_S)
                 options = {"rate": rate_hz, "channels": 1, "format": pyaudio.paInt16, "input": True}
-                return rate_hz, audio.open(**options, input_device_index=device, frames_per_buffer=chunk)
+                with _without_chatter():
+                    return rate_hz, audio.open(**options, input_device_index=device, frames_per_buffer=chunk)
             except (OSError, ValueError) as error:
                 problem = error
         raise SensorFault(FaultReason.BUSY, f"the microphone {self._name} cannot be opened: {problem}")
 
-    def _feed(self, stream: "pyaudio.Stream", rate_hz: int, sink: Sink) -> None:
-        clock, resampler, count, jumps = SourceClock(DEVICE), Resampler(), 0, 0
-        while True:
-            samples = np.frombuffer(stream.read(round(rate_hz * CHUNK_S), exception_on_overflow=False), np.int16)
-            end_ns = clock.at_ns("sound", (count + len(samples)) * NANOSECONDS // rate_hz, self._box.now_ns())
-            if count == 0:
-                sink.opened(Opened(senses=frozenset({Sense.SOUND}), sound_codec="pcm_s16le", sound_rate_hz=rate_hz))
-            if clock.jumps != jumps:
-                jumps = clock.jumps
-                sink.assembly.jumped()
-            sink.progress()
-            if end_ns is not None:
-                begin_ns = end_ns - len(samples) * NANOSECONDS // rate_hz
-                for later_ns, some in resampler.feed_samples(samples, rate_hz, count):
-                    sink.assembly.sound(begin_ns + later_ns, some)
-            count += len(samples)
+
+class Readable(Protocol):
+    """An open input of PortAudio, mono and of 16 bits."""
+
+    def read(self, num_frames: int, exception_on_overflow: bool = True) -> bytes:  # noqa: FBT001, FBT002 - PyAudio's signature
+        """So many samples; waits for them."""
+        ...
+
+
+def feed(stream: Readable, rate_hz: int, box: BoxTime, sink: Sink) -> None:
+    """Pass on what it hears until a read fails: OSError then."""
+    clock, resampler, count, jumps = SourceClock(DEVICE), Resampler(), 0, 0
+    while True:
+        samples = np.frombuffer(stream.read(round(rate_hz * CHUNK_S), exception_on_overflow=False), np.int16)
+        end_ns = clock.at_ns("sound", (count + len(samples)) * NANOSECONDS // rate_hz, box.now_ns())
+        if count == 0:
+            sink.opened(Opened(senses=frozenset({Sense.SOUND}), sound_codec="pcm_s16le", sound_rate_hz=rate_hz))
+        if clock.jumps != jumps:
+            jumps = clock.jumps
+            sink.assembly.jumped()
+        sink.progress()
+        if end_ns is not None:
+            begin_ns = end_ns - len(samples) * NANOSECONDS // rate_hz
+            for later_ns, some in resampler.feed_samples(samples, rate_hz, count):
+                sink.assembly.sound(begin_ns + later_ns, some)
+        count += len(samples)
+
+
+@contextmanager
+def _without_chatter() -> Iterator[None]:
+    """ALSA writes pages to the standard error for every device that it tries, at every opening of a microphone that is not there."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
