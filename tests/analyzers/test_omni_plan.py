@@ -1,7 +1,6 @@
 """What a model will take, from its configuration and headers, against published figures and against the model itself."""
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -50,7 +49,7 @@ def test_a_folder_is_planned_from_its_headers(tmp_path: Path) -> None:
 def test_files_that_do_not_belong_to_the_configuration_are_found(tmp_path: Path) -> None:
     folder = lay(tmp_path / "model", sized(4))
     (folder / "config.json").write_text(json.dumps({"model_type": "qwen3_omni_moe", "thinker_config": sized(8)}))
-    with pytest.raises(ModelError, match="parameters of experts.*download the folder again"):
+    with pytest.raises(ModelError, match=r"parameters of experts.*download the folder again"):
         plan(folder, Quantization.NF4, CARD)
 
 
@@ -109,7 +108,7 @@ def test_half_a_download_is_found_by_its_size(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["Qwen3-Omni-30B-A3B-Captioner", "models--Qwen--Qwen3-Omni-30B-A3B-Thinking/snapshots/0123abcd"])
 def test_a_sibling_that_cannot_judge_is_refused_by_name_with_the_reason(tmp_path: Path, name: str) -> None:
     (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-    with pytest.raises(ModelError, match="(takes no question|thinks before it answers).*Instruct"):
+    with pytest.raises(ModelError, match=r"(takes no question|thinks before it answers).*Instruct"):
         read(lay(tmp_path / name))
 
 
@@ -146,4 +145,4 @@ def test_a_configuration_and_the_files_that_a_model_writes_give_the_same_figures
     by_name, by_configuration = count(found.tensors.items()), expected(found.thinker)
     assert {part: size.parameters for part, size in by_name.items()} == {part: size.parameters for part, size in by_configuration.items()}
     assert by_name[Part.EXPERTS].rows == by_configuration[Part.EXPERTS].rows
-    assert os.path.getsize(tiny_folder / "model.safetensors") >= 4 * sum(size.parameters for size in by_name.values())
+    assert (tiny_folder / "model.safetensors").stat().st_size >= 4 * sum(size.parameters for size in by_name.values())
