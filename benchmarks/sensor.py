@@ -87,8 +87,8 @@ def camera() -> Iterator[str | None]:
 
 
 def cpu_ns(pid: int) -> int:
-    """CPU time of all threads so far."""
-    return sum(int(task.joinpath("schedstat").read_text().split()[0]) for task in Path(f"/proc/{pid}/task").iterdir())
+    """CPU time so far of all threads that it has and had: clock_getcpuclockid(3), which Python does not offer for other processes."""
+    return time.clock_gettime_ns(~pid << 3 | 2)
 
 
 def own_kb(pid: int, *, slots: bool) -> int:
