@@ -123,7 +123,7 @@ sensors:
   wall:
     source: file:{film}
     window: {{length: 2s, every: 1s, fps: 2, longest_side: 320}}
-judge: {{kind: cues}}
+{sensors} {judge}
 policies:
   - id: something-there
     ask: Is something in front of the wall?
@@ -147,6 +147,8 @@ class Appliance:
     broker: Broker
     more: str = ""
     login: str = ""
+    sensors: str = "judge:"
+    judge: str = "{kind: cues}"
     metrics: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
 
@@ -155,7 +157,16 @@ class Appliance:
         return self.folder / "appliance.yaml"
 
     def write(self) -> None:
-        text = CONFIG.format(folder=self.folder, metrics=self.metrics, film=self.film, more=self.more, port=self.broker.port, login=self.login)
+        text = CONFIG.format(
+            folder=self.folder,
+            metrics=self.metrics,
+            film=self.film,
+            sensors=self.sensors,
+            judge=self.judge,
+            more=self.more,
+            port=self.broker.port,
+            login=self.login,
+        )
         self.config.write_text(text)
 
     def start(self) -> None:
