@@ -20,6 +20,8 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from analyzers.omni.media import MERGE, Grid
 
+LEAF_TOKENS = 256
+"""Of leaves that are cut together."""
 ATTENTION = "omniwatch_tree"
 """The name under which transformers knows the attention below. It has no mask function of that name, so no mask is made."""
 
@@ -103,21 +105,34 @@ def lay_out(root: Sequence[int], branches: Sequence[Branch], step: float) -> Row
 
 def _cuts(root: int, begin: int, middle: int, leaves: Sequence[int], *, first: bool) -> list[Cut]:
     """How a branch from `begin` to `middle` and its leaves behind it attend. The first branch is cut together with the root."""
-    end = middle + sum(leaves)
-    number = np.repeat(np.arange(len(leaves)), leaves)
-    own = np.tri(end - middle, dtype=bool) & (number[:, None] == number[None])
-    mask = np.concatenate([np.ones((end - middle, root + middle - begin), bool), own], 1)
     if first:
-        return [
-            Cut(queries=slice(0, middle), keys=(slice(0, middle),), mask=None),
-            Cut(queries=slice(middle, end), keys=(slice(0, end),), mask=mask),
-        ]
-    leafy = Cut(queries=slice(middle, end), keys=(slice(0, root), slice(begin, end)), mask=mask)
-    if begin == middle:
-        return [leafy]
-    count = middle - begin
-    mask = np.concatenate([np.ones((count, root), bool), np.tri(count, dtype=bool)], 1)
-    return [Cut(queries=slice(begin, middle), keys=(slice(0, root), slice(begin, middle)), mask=mask), leafy]
+        cuts = [Cut(queries=slice(0, middle), keys=(slice(0, middle),), mask=None)]
+        above: tuple[slice, ...] = (slice(0, middle),)
+    else:
+        branch = slice(begin, middle)
+        mask = np.concatenate([np.ones((middle - begin, root), bool), np.tri(middle - begin, dtype=bool)], 1)
+        above = (slice(0, root), branch) if begin < middle else (slice(0, root),)
+        cuts = [Cut(queries=branch, keys=above, mask=mask)] if begin < middle else []
+    seen = sum(run.stop - run.start for run in above)
+    start = middle
+    for group in _groups(leaves):
+        own = slice(start, start + sum(group))
+        number = np.repeat(np.arange(len(group)), group)
+        mask = np.concatenate([np.ones((len(number), seen), bool), np.tri(len(number), dtype=bool) & (number[:, None] == number[None])], 1)
+        cuts.append(Cut(queries=own, keys=(*above, own), mask=mask))
+        start = own.stop
+    return cuts
+
+
+def _groups(leaves: Sequence[int]) -> list[list[int]]:
+    """Leaves that are cut together: few calls, and yet few pairs of tokens that do not see each other."""
+    groups: list[list[int]] = []
+    for length in leaves:
+        if groups and sum(groups[-1]) + length <= LEAF_TOKENS:
+            groups[-1].append(length)
+        else:
+            groups.append([length])
+    return groups
 
 
 TreeOfRow = tuple[tuple[Cut, Tensor | None], ...]
@@ -170,9 +185,7 @@ def run(thinker: Qwen3OmniMoeThinkerForConditionalGeneration, rows: Sequence[Row
     for number, row in enumerate(rows):
         ids[number, : len(row.ids)] = row.ids
         positions[:, number, : len(row.ids)] = row.positions
-    tree = tuple(
-        tuple((cut, None if cut.mask is None else torch.from_numpy(cut.mask).to(device)) for cut in row.cuts) for row in rows
-    )
+    tree = tuple(tuple((cut, None if cut.mask is None else _additive(cut.mask, thinker)) for cut in row.cuts) for row in rows)
     # The module keeps a rope_deltas of its own from forwards without positions; with positions given it neither reads nor writes it.
     hidden = thinker.model(
         input_ids=torch.from_numpy(ids).to(device),
@@ -184,6 +197,12 @@ def run(thinker: Qwen3OmniMoeThinkerForConditionalGeneration, rows: Sequence[Row
     ).last_hidden_state
     ends: Tensor = torch.cat([hidden[number, list(row.ends)] for number, row in enumerate(rows)])
     return ends
+
+
+def _additive(mask: NDArray[np.bool_], thinker: Qwen3OmniMoeThinkerForConditionalGeneration) -> Tensor:
+    """What is added to the scores. From a boolean mask, every layer would make this anew."""
+    zeros = torch.zeros(mask.shape, dtype=thinker.dtype)
+    return zeros.masked_fill_(torch.from_numpy(~mask), -torch.inf).to(thinker.device)
 
 
 def _sight(media: Media, thinker: Qwen3OmniMoeThinkerForConditionalGeneration) -> dict[str, Tensor]:
