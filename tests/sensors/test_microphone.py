@@ -1,122 +1,85 @@
-from dataclasses import dataclass, field
+import fcntl
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from sensors.assembly import Assembly
-from sensors.clock import BoxTime
-from sensors.holds import Holds
-from sensors.microphone import ALSA_CONFIG, feed
-from sensors.moment import NANOSECONDS, BootId
+from sensors.fault import FaultReason
 from sensors.news import SensorCondition
-from sensors.slots import SlotLayout, Slots, create
-from sensors.source import Opened
-from sensors.window import Sense, Window
+from sensors.settings import WindowShape
+from sensors.window import Sense
 from tests.sensors.harness import running, settings_for
 
-TONE_HZ, LEVEL = 440, 8000
-LEVEL_DBFS = 20 * np.log10(LEVEL / 32768 / np.sqrt(2))
+pyaudio = pytest.importorskip("pyaudio", reason="PyAudio is not installed")
+
+RATE_HZ = 16_000
+CHUNK = 1600
+"""What the sensor reads at once: the device takes what is there and makes up the rest."""
+SYSTEM = Path("/usr/share/alsa/alsa.conf")
+CARD = """
+<{system}>
+pcm.bell {{ type plug slave.pcm "bell_file" hint {{ show on description "bell" }} }}
+pcm.bell_file {{ type file file "/dev/null" infile "{samples}" format "raw" slave {{ pcm "null" }} }}
+"""
 
 
-def tone(begin: int, count: int, rate_hz: int) -> NDArray[np.int16]:
-    return (LEVEL * np.sin(2 * np.pi * TONE_HZ * np.arange(begin, begin + count) / rate_hz)).astype(np.int16)
+def ring(pipe: int, over: threading.Event) -> None:
+    """Write the tone as fast as time goes by: the device has no clock of its own."""
+    begin_s, written = time.monotonic(), 0
+    while not over.wait(max(0.0, begin_s + written / RATE_HZ - time.monotonic())):
+        tone = 8_000 * np.sin(2 * np.pi * 500 * np.arange(written, written + CHUNK) / RATE_HZ)
+        with suppress(BlockingIOError):  # nobody has it open
+            os.write(pipe, tone.astype(np.int16).tobytes())
+        written += CHUNK
 
 
 @pytest.fixture
-def alsa(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A sound card made of a file: it is read as fast as it is asked, not in real time."""
-    if not Path(ALSA_CONFIG).exists():
-        pytest.skip("no ALSA: apt-get install libasound2-data")
-    (tmp_path / "in.raw").write_bytes(tone(0, 48_000 * 2, 48_000).tobytes())
-    file = f'type file  slave.pcm "null"  file "/dev/null"  infile "{tmp_path}/in.raw"  format "raw"'
-    plug = 'type plug  slave { pcm "fed"  format S16_LE  channels 1  rate 48000 }'
-    (tmp_path / "asound.conf").write_text(f"<{ALSA_CONFIG}>\npcm.fed {{ {file} }}\npcm.bench {{ {plug} }}\n")
-    monkeypatch.setenv("ALSA_CONFIG_PATH", str(tmp_path / "asound.conf"))
+def bell(tmp_path: Path) -> Iterator[None]:
+    """An ALSA device called `bell` that hears a 500 Hz tone for ever, named by a private configuration."""
+    if not SYSTEM.exists():
+        pytest.skip("ALSA's configuration is not installed: apt-get install libasound2-data")
+    os.mkfifo(tmp_path / "tone")
+    (tmp_path / "asound.conf").write_text(CARD.format(system=SYSTEM, samples=tmp_path / "tone"))
+    pipe, over = os.open(tmp_path / "tone", os.O_RDWR | os.O_NONBLOCK), threading.Event()
+    fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, 4096)
+    ringing = threading.Thread(target=ring, args=(pipe, over))
+    ringing.start()
+    before = os.environ.get("ALSA_CONFIG_PATH")
+    os.environ["ALSA_CONFIG_PATH"] = str(tmp_path / "asound.conf")
+    yield
+    os.environ.pop("ALSA_CONFIG_PATH")
+    if before is not None:
+        os.environ["ALSA_CONFIG_PATH"] = before
+    over.set()
+    ringing.join()
+    os.close(pipe)
 
 
-@pytest.mark.usefixtures("alsa")
-def test_a_microphone_is_found_by_its_name_and_heard(tmp_path: Path) -> None:
-    with running(settings_for("mic:bench"), tmp_path) as sensor:
+@pytest.mark.usefixtures("bell")
+def test_a_microphone_is_heard_in_windows_of_sound_alone(tmp_path: Path) -> None:
+    shape = WindowShape(length_s=2, every_s=1, fps=2, longest_side=32)
+    with running(settings_for("mic:bell", window=shape), tmp_path) as sensor:
         online = sensor.wait_for(SensorCondition.ONLINE)
-        sensor.read_until(lambda: sensor.figures is not None and abs(sensor.figures.level_dbfs - LEVEL_DBFS) < 0.5)
-    assert (online.sound_codec, online.sound_rate_hz, online.width) == ("pcm_s16le", 16_000, 0)
+        assert online.sound_rate_hz >= RATE_HZ
+        sensor.read_until(lambda: len(sensor.seen) == 2, 15)
+        sensor.read_until(lambda: sensor.figures is not None and sensor.figures.level_dbfs > -40)
+    for seen in sensor.seen:
+        assert seen.window.senses == {Sense.SOUND}
+        assert seen.window.views[0].height == 0
+        assert seen.window.views[0].cues.loud == pytest.approx(-15.3, abs=1.0)  # 8000 of 32768, as RMS of a sine
+        loudest = np.argmax(np.abs(np.fft.rfft(seen.sound))) * RATE_HZ / len(seen.sound)
+        assert loudest == pytest.approx(500, abs=1)
+    assert [b.window.first_pair - a.window.first_pair for a, b in zip(sensor.seen, sensor.seen[1:], strict=False)] == [1]
 
 
-@pytest.mark.usefixtures("alsa")
-def test_a_microphone_that_is_not_there_is_told_with_those_that_are_and_fills_no_log(tmp_path: Path) -> None:
-    with running(settings_for("mic:nowhere"), tmp_path) as sensor:
+@pytest.mark.usefixtures("bell")
+def test_a_microphone_that_is_not_there_is_not_found_and_those_that_are_are_named(tmp_path: Path) -> None:
+    with running(settings_for("mic:no such thing"), tmp_path) as sensor:
         lost = sensor.wait_for(SensorCondition.LOST)
-        said = sensor.errors()
-    assert lost.reason == "not_found"
-    assert "bench" in lost.detail
-    assert not said
-
-
-@dataclass
-class Listener(BoxTime):
-    """A box whose time goes on with what it hears, and the sink of that."""
-
-    rate_hz: int
-    seconds: float
-    lost_at_s: float = 1e9
-    """Here half a second of sound is lost: a box that was too busy to read."""
-    at_s: float = 5000.0
-    read_samples: int = 0
-    epochs: list[frozenset[Sense]] = field(default_factory=list)
-    told: list[tuple[Window, NDArray[np.float32]]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        """With an assembly of its own."""
-        super().__init__(BootId("set"))
-        settings = settings_for("mic:script", slots=50)
-        slots = Slots(SlotLayout.of(settings), create(SlotLayout.of(settings)), writable=True)
-        out = lambda window: self.told.append((window, slots.window_sound(window.slots)))  # noqa: E731
-        self.assembly = Assembly(settings, slots, holds=Holds(settings.slots), moment=self.moment, out=out)
-
-    def now_ns(self) -> int:
-        return round(self.at_s * NANOSECONDS)
-
-    def opened(self, what: Opened) -> None:
-        self.epochs.append(what.senses)
-        self.assembly.begin(what.senses)
-
-    def progress(self) -> None:
-        pass
-
-    def read(self, num_frames: int, exception_on_overflow: bool = True) -> bytes:  # noqa: FBT001, FBT002 - PyAudio's signature
-        assert not exception_on_overflow
-        if self.read_samples >= self.seconds * self.rate_hz:
-            raise OSError("unplugged")
-        samples = tone(self.read_samples, num_frames, self.rate_hz)
-        self.read_samples += num_frames
-        self.at_s += num_frames / self.rate_hz
-        if self.read_samples / self.rate_hz >= self.lost_at_s:
-            self.at_s, self.lost_at_s = self.at_s + 0.5, 1e9
-        return samples.tobytes()
-
-
-@pytest.mark.parametrize("rate_hz", [16_000, 44_100, 48_000])
-def test_sound_of_any_rate_becomes_whole_windows_at_the_time_it_was_made(rate_hz: int) -> None:
-    listener = Listener(rate_hz=rate_hz, seconds=8)
-    with pytest.raises(OSError, match="unplugged"):
-        feed(listener, rate_hz, listener, listener)
-    assert listener.epochs == [frozenset({Sense.SOUND})]
-    assert len(listener.told) >= 5
-    for window, sound in listener.told:
-        assert window.senses == {Sense.SOUND}
-        begins_s = window.start.boot_ns / NANOSECONDS - 5000.0
-        made = LEVEL / 32768 * np.sin(2 * np.pi * TONE_HZ * (begins_s + np.arange(len(sound)) / 16_000))
-        assert np.corrcoef(made, sound)[0, 1] > 0.99  # 0.1 ms off at 440 Hz would be 0.96
-
-
-def test_samples_that_were_lost_are_seen_by_the_clock_and_begin_a_new_epoch() -> None:
-    listener = Listener(rate_hz=16_000, seconds=40, lost_at_s=10)
-    with pytest.raises(OSError, match="unplugged"):
-        feed(listener, 16_000, listener, listener)
-    assert listener.assembly.figures.jumps == 1
-    window, sound = listener.told[-1]
-    ended_s = listener.at_s - window.end.boot_ns / NANOSECONDS
-    assert 0.0 <= ended_s <= 1.1  # and not half a second too early for ever
-    assert len(sound) == 32_000
+    assert lost.reason is FaultReason.NOT_FOUND
+    assert "bell" in lost.detail
