@@ -32,7 +32,7 @@ from sensors.wire import Codec, WireError, receive
 SAYS: Codec[Window | SensorNews | SensorFigures] = Codec(Window | SensorNews | SensorFigures)
 HEARS: Codec[SensorSettings | Release] = Codec(SensorSettings | Release)
 
-FIRST_WAIT_S, MOST_WAIT_S, HEALTHY_S = 0.5, 30.0, 60.0
+FIRST_WAIT_S, MOST_WAIT_S, HEALTHY_S, PLAYED_S = 0.5, 30.0, 60.0, 1.0
 OPENING_S = 30.0
 """Opening a source, until the first whole picture or sound, may take so much longer than any later read."""
 OVERDUE_S = 10.0
@@ -161,7 +161,7 @@ def watch(source: Source, reporter: Reporter) -> None:
         try:
             source.run_once(reporter)
         except SensorFault as fault:
-            healthy = time.monotonic() - reporter.opened_at >= HEALTHY_S
+            healthy = was_healthy(reporter.settings.source, fault, time.monotonic() - reporter.opened_at)
             failures = 1 if healthy else failures + 1
             reporter.lost(fault)
         else:
@@ -169,7 +169,18 @@ def watch(source: Source, reporter: Reporter) -> None:
             return
         if reporter.settings.replay is not None:
             return
-        time.sleep(min(MOST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(failures - 1, 10)) * (1 - 0.2 * random.random()))  # noqa: S311 - jitter
+        time.sleep(wait_s(failures))
+
+
+def was_healthy(source: str, fault: SensorFault, lasted_s: float) -> bool:
+    """Whether a source did well until it gave out. A file does when it is played to its end, however short it is."""
+    played = scheme_of(source) == "file" and fault.reason is FaultReason.ENDED
+    return lasted_s >= (PLAYED_S if played else HEALTHY_S)
+
+
+def wait_s(failures: int) -> float:
+    """How long to wait after so many failures in a row, with up to a fifth less so that cameras do not come back in step."""
+    return min(MOST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(failures - 1, 10)) * (1 - 0.2 * random.random())  # noqa: S311 - jitter
 
 
 def listen(end: socket.socket, holds: Holds) -> None:

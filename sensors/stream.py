@@ -97,7 +97,7 @@ class Freshness:
         """
         now_ns = self._box.now_ns()
         if now_ns - self._any_ns > self._stall_ns:
-            raise SensorFault(FaultReason.STALLED, f"nothing fresh came for {self._stall_ns / NANOSECONDS:.1f} s")
+            raise SensorFault(FaultReason.STALLED, f"nothing fresh came for {self._stall_ns / NANOSECONDS:g} s: it hangs, or its times stand still")
         fresh = packet.pts is not None and packet.pts != self._newest.get(picture)
         if fresh and packet.pts is not None:
             self._newest[picture] = packet.pts
