@@ -155,7 +155,10 @@ def _part_bytes(part: Part, sizes: Sizes, quantization: Quantization, compute_by
 
 
 def _work_bytes(thinker: Mapping[str, Any], compute_bytes: int, occasion: Occasion) -> int:
-    """The largest of what text, sight and sound have alive at once in a forward."""
+    """What text, sight and sound have alive in a forward, together, as what one has given back is seldom used again by the next.
+
+    On a model of 194 M parameters it says 382 MB where 305 to 330 were measured.
+    """
     text, sight, sound = thinker["text_config"], thinker["vision_config"], thinker["audio_config"]
     chosen = text["num_experts_per_tok"]
     a_token = text["hidden_size"] * (6 + 2 * chosen) + 4 * chosen * text["moe_intermediate_size"]
@@ -167,8 +170,7 @@ def _work_bytes(thinker: Mapping[str, Any], compute_bytes: int, occasion: Occasi
     a_frame = 2 * sound["downsample_hidden_size"] * sound["num_mel_bins"] // 4
     one_expert = 3 * text["moe_intermediate_size"] * text["hidden_size"]
     head = 16_384 * text["hidden_size"] * 4 if compute_bytes < 4 else 0
-    largest = max(occasion.tokens * a_token * compute_bytes, patches * a_patch * compute_bytes, frames * a_frame * compute_bytes, head)
-    return int(largest + one_expert * 4)
+    return int((occasion.tokens * a_token + patches * a_patch + frames * a_frame) * compute_bytes + head + one_expert * 4)
 
 
 def _compare(found: ModelFolder, made: Plan) -> None:
