@@ -137,6 +137,7 @@ def down(detail: str) -> bytes:
 
 def load(settings: JudgeSettings) -> "Loaded":
     """Load torch and the model. ModelError, or what their imports raise."""
+    os.environ["HF_HUB_OFFLINE"] = "1"  # before anything reads it: no library asks a hub for a kernel or a file, whoever started us
     # What can be told without torch is told at once.
     plan(Path(settings.model), settings.quantization, this_machine(settings.device))
     for chatty in ("bitsandbytes", "transformers", "torch"):

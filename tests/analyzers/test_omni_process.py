@@ -113,6 +113,10 @@ def test_it_loads_and_answers_from_the_sensors_memory_with_what_was_known_when_i
     assert before.judgements[0].log_odds != after.judgements[0].log_odds  # it was another memory
     assert before.media_tokens == 2 * 2 * 3 + 26
     assert before.took_s > 0
+    process.end.close()
+    assert process.ended() == 0
+    assert process.process.stderr is not None
+    assert not process.process.stderr.read()  # libraries' chatter is no log
 
 
 def test_answers_that_are_too_large_for_a_datagram_come_in_several(process: Process, tiny_folder: Path, make_scene: Callable[..., Scene]) -> None:
