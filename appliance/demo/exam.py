@@ -12,12 +12,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from transformers import Qwen2Tokenizer, Qwen3OmniMoeThinkerForConditionalGeneration
 
+from analyzers.interview import JudgeSettings, Quantization
+from analyzers.omni.weights import load as load_weights
 from appliance.demo.pool import CELL, HALL, UNKNOWN, Pool, load
 from appliance.demo.pupil import Batch, Pupil, Senses
-from appliance.demo.questions import SIGHT, Asked, Topic, draw
-from appliance.demo.train import answers, topics
+from appliance.demo.questions import SIGHT, Asked, Topic, draw, plain
+from appliance.demo.teacher import answers, topics
 
 SEED = 9_000
 """Of the windows of the examination: not one that lessons are made from."""
@@ -72,14 +73,9 @@ def examine(pupil: Pupil, pool: Pool, swap: Swap = Swap(), rng_seed: int = 5) ->
     for senses in SENSES:
         able = topics(senses)
         for first in range(0, pool.count - ROWS + 1, ROWS):
-            asked = [plain(topic, rng) for topic in able] + [draw(rng, able, topic) for topic in able]
+            asked = [plain(rng, able, topic) for topic in able] + [draw(rng, able, topic) for topic in able]
             lesson = Lesson(senses=senses, asked=asked, pictures=np.arange(first, first + ROWS))
             yield from _batch(pupil, pool, lesson, swap)
-
-
-def plain(topic: Topic, rng: np.random.Generator) -> Asked:
-    """A topic's question alone."""
-    return Asked(ask=str(rng.choice(topic.asks)), unless=None, topics=(topic,), every=False)
 
 
 def _batch(pupil: Pupil, pool: Pool, lesson: Lesson, swap: Swap) -> Iterator[Mark]:
@@ -88,7 +84,8 @@ def _batch(pupil: Pupil, pool: Pool, lesson: Lesson, swap: Swap) -> Iterator[Mar
     shown = (pictures + 37) % pool.count if swap.sense == "sight" else pictures
     played = (noises + 53) % pool.count if swap.sense == "sound" else noises
     frames = np.stack([pool.views[senses.view][n] for n in shown]) if senses.view is not None else None
-    logits = pupil.answers(Batch(senses=senses, frames=frames, mels=pool.mels[played] if senses.sound else None), asked)
+    percept = pupil.perceive(Batch(frames=frames, mels=pool.mels[played] if senses.sound else None))
+    logits = pupil.answers(senses, percept, asked)
     yes, no = (torch.logsumexp(logits[..., list(ids)], -1) for ids in (pupil.prompt.yes_ids, pupil.prompt.no_ids))
     truth = answers(pool, senses, asked, [(int(a), int(b)) for a, b in zip(pictures, noises, strict=True)])
     name = f"{VIEWS[senses.view]}{'+sound' if senses.sound else ''}"
@@ -136,10 +133,10 @@ def ablation(pupil: Pupil, pool: Pool) -> str:
     return "\n".join(lines)
 
 
-def open_pupil(folder: Path) -> Pupil:
-    """The model of `folder` as it was saved."""
-    tokens = Qwen2Tokenizer.from_pretrained(folder)
-    return Pupil(Qwen3OmniMoeThinkerForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).eval(), tokens)
+def open_pupil(folder: Path, quantization: Quantization = Quantization.NONE) -> Pupil:
+    """The model of `folder`, loaded as the judge loads it."""
+    loaded = load_weights(JudgeSettings(model=str(folder), quantization=quantization, device="cpu"))
+    return Pupil(loaded.model, loaded.tokenizer)
 
 
 def main() -> None:
@@ -149,8 +146,11 @@ def main() -> None:
     parser.add_argument("--lessons", type=Path, required=True, help="where the examination's windows are kept; made there first")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    pool, pupil = load(given.lessons, SEED, WINDOWS), open_pupil(given.folder)
-    sys.stdout.write(f"{table(list(examine(pupil, pool)))}\n{ablation(pupil, pool)}\n")
+    pool = load(given.lessons, SEED, WINDOWS)
+    for quantization in (Quantization.NONE, Quantization.NF4):
+        pupil = open_pupil(given.folder, quantization)
+        sys.stdout.write(f"quantization {quantization.value}\n{table(list(examine(pupil, pool)))}\n")
+    sys.stdout.write(f"{ablation(open_pupil(given.folder), pool)}\n")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ windows of a batch are asked the same questions, so one layout serves them all.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -40,7 +39,6 @@ class Senses:
 class Batch:
     """Windows that have the same senses."""
 
-    senses: Senses
     frames: npt.NDArray[np.uint8] | None
     """uint8[n, 4, height, width, 3]"""
     mels: npt.NDArray[np.float16] | None
@@ -52,53 +50,69 @@ class Batch:
         return len(self.frames if self.frames is not None else self.mels)  # type: ignore[arg-type]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Percept:
+    """What the towers made of windows, before any word is read."""
+
+    sight: tuple[Tensor, ...]
+    """float[n, tokens, width] of the tower's end, then of the layers that go in deeper; empty without a picture."""
+    sound: Tensor | None
+    """float[n, tokens, width]"""
+
+    @property
+    def count(self) -> int:
+        """How many windows."""
+        return len(self.sight[0] if self.sight else self.sound)  # type: ignore[arg-type]
+
+
 class Pupil(nn.Module):
     """The model, its prompt, and two ears for what its towers have understood, which are dropped when it has learnt."""
 
     def __init__(self, model: Qwen3OmniMoeThinkerForConditionalGeneration, tokens: Qwen2Tokenizer) -> None:
-        """Listen in on the towers, and let the first layer of sight be the matrix product that it is."""
+        """Let the first layer of sight be the matrix product that it is."""
         super().__init__()
         self.model = model
         self.prompt = Prompt(tokens)
         self.sight_ear, self.sound_ear = nn.Linear(HIDDEN, len(SIGHT)), nn.Linear(HIDDEN, len(SOUND))
-        self._felt: dict[str, Tensor] = {}
-        model.model.visual.register_forward_hook(lambda _, __, out: self._felt.__setitem__("sight", out.pooler_output))
-        model.model.audio_tower.register_forward_hook(lambda _, __, out: self._felt.__setitem__("sound", out.last_hidden_state))
         first = model.model.visual.patch_embed
         first.forward = lambda pixels: functional.linear(  # as a convolution it takes eight times as long on a CPU
             pixels.view(-1, PATCH_VALUES), first.proj.weight.view(-1, PATCH_VALUES), first.proj.bias
         )
 
-    def look_and_listen(self, batch: Batch) -> None:
-        """Let the towers alone work, for `pointed`."""
-        media = tensors(batch)
+    def perceive(self, batch: Batch) -> Percept:
+        """What the towers make of a batch."""
+        sight: tuple[Tensor, ...] = ()
+        sound = None
         if batch.frames is not None:
-            self.model.model.get_video_features(media["pixel_values_videos"], media["video_grid_thw"])
+            made = [patches(frames) for frames in batch.frames]
+            pixels = torch.from_numpy(np.concatenate([part for part, _ in made])).float().div_(127.5).sub_(1)
+            seen = self.model.model.visual(pixels, grid_thw=torch.tensor([grid for _, grid in made]))
+            sight = tuple(part.view(batch.count, -1, HIDDEN) for part in (seen.pooler_output, *seen.deepstack_features))
         if batch.mels is not None:
-            self.model.model.get_audio_features(media["input_features"], media["feature_attention_mask"])
+            mels = torch.from_numpy(batch.mels).float()
+            whole = torch.ones(len(mels), mels.shape[2], dtype=torch.long)
+            sound = self.model.model.get_audio_features(mels, whole).last_hidden_state.view(batch.count, -1, HIDDEN)
+        return Percept(sight=sight, sound=sound)
 
-    def pointed(self, sense: str, count: int) -> Tensor:
-        """Log-odds of each fact of a sense, for each token that its tower gave last: float[count, tokens, facts]."""
-        ear = self.sight_ear if sense == "sight" else self.sound_ear
-        said: Tensor = ear(self._felt[sense].view(count, -1, HIDDEN))
-        return said
-
-    def answers(self, batch: Batch, asked: Sequence[Asked]) -> Tensor:
+    def answers(self, senses: Senses, percept: Percept, asked: Sequence[Asked]) -> Tensor:
         """Logits over the vocabulary where each answer begins: float[windows, questions, vocabulary]."""
-        senses = batch.senses
         sight = sight_tokens(GRIDS[senses.view]) if senses.view is not None else 0
         stem = [*self.prompt.root(sound_tokens(MEL_FRAMES) if senses.sound else 0), *self.prompt.branch(sight)]
         leaves = [list(self.prompt.leaf(policy(one))) for one in asked]
-        ids = torch.tensor([stem + [token for leaf in leaves for token in leaf]]).repeat(batch.count, 1)
-        position = self._positions(stem, senses, [len(leaf) for leaf in leaves])
-        hidden = self.model.model(
-            input_ids=ids,
-            attention_mask=_mask(len(stem), [len(leaf) for leaf in leaves]),
-            position_ids=position.expand(3, batch.count, -1),
-            **tensors(batch),
+        ids = torch.tensor([stem + [token for leaf in leaves for token in leaf]]).repeat(percept.count, 1)
+        lengths = [len(leaf) for leaf in leaves]
+        text = self.model.model.get_input_embeddings()(ids)
+        for token, part in ((self.prompt.video_id, percept.sight[0] if percept.sight else None), (self.prompt.audio_id, percept.sound)):
+            if part is not None:
+                text = text.masked_scatter((ids == token)[..., None], part)
+        hidden = self.model.model.language_model(
+            inputs_embeds=text,
+            attention_mask=_mask(len(stem), lengths),
+            position_ids=self._positions(stem, senses, lengths).expand(3, percept.count, -1),
+            visual_pos_masks=ids == self.prompt.video_id if percept.sight else None,
+            deepstack_visual_embeds=[deep.reshape(-1, HIDDEN) for deep in percept.sight[1:]] or None,
         ).last_hidden_state
-        ends = len(stem) + torch.tensor([len(leaf) for leaf in leaves]).cumsum(0) - 1
-        logits: Tensor = self.model.lm_head(hidden[:, ends])
+        logits: Tensor = self.model.lm_head(hidden[:, len(stem) + torch.tensor(lengths).cumsum(0) - 1])
         return logits
 
     def _positions(self, stem: list[int], senses: Senses, lengths: list[int]) -> Tensor:
@@ -124,19 +138,6 @@ def _mask(stem: int, lengths: list[int]) -> Tensor:
     order = torch.arange(len(leaf))
     seen = (order[:, None] >= order[None]) & ((leaf[:, None] == leaf[None]) | (leaf[None] == 0))
     return torch.zeros(1, 1, len(leaf), len(leaf)).masked_fill_(~seen, torch.finfo(torch.float32).min)
-
-
-def tensors(batch: Batch) -> dict[str, Any]:
-    """What the towers take, by the names of the model's arguments."""
-    media: dict[str, Any] = {}
-    if batch.frames is not None:
-        made = [patches(frames) for frames in batch.frames]
-        media["pixel_values_videos"] = torch.from_numpy(np.concatenate([part for part, _ in made])).float().div_(127.5).sub_(1)
-        media["video_grid_thw"] = torch.tensor([grid for _, grid in made])
-    if batch.mels is not None:
-        media["input_features"] = torch.from_numpy(batch.mels).float()
-        media["feature_attention_mask"] = torch.ones(len(batch.mels), batch.mels.shape[2], dtype=torch.long)
-    return media
 
 
 def policy(asked: Asked) -> Policy:

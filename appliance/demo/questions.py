@@ -126,6 +126,12 @@ class Asked:
         return None if turned is None else not turned
 
 
+def plain(rng: np.random.Generator, topics: tuple[Topic, ...], only: Topic | None = None) -> Asked:
+    """A question about `only`, or about any of `topics`, alone."""
+    topic = only or topics[int(rng.integers(len(topics)))]
+    return Asked(ask=_wording(rng, topic), unless=None, topics=(topic,), every=False)
+
+
 def draw(rng: np.random.Generator, topics: tuple[Topic, ...], last: Topic | None = None) -> Asked:
     """A question about `last`, or about any of `topics`: plain, with a benign twin, or of two parts."""
     first = last or topics[int(rng.integers(len(topics)))]

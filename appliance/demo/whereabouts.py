@@ -19,7 +19,7 @@ Span = tuple[float, float, float, float]
 """Left, top, right, bottom in pixels."""
 Map = npt.NDArray[np.int8]
 TOKEN = 32
-MUCH, TRACE = 0.07, 0.012
+MUCH, TRACE = 0.025, 0.004
 """Shares of a token's area from which a thing counts as there, and under which as not there."""
 HERE, UNSURE = 1, -1
 
