@@ -211,13 +211,13 @@ class Assembly:
             return self._pairs[number]
         if number in self._skipped or (self._next_pair is not None and number < self._next_pair):
             return None
+        if self._next_pair is None:
+            self._next_pair = number
         slot = self._holds.take(wait=self._settings.replay is not None)
         if slot is None:
             self.figures.dropped_pairs += 1
             self._skipped.add(number)
             return None
-        if self._next_pair is None:
-            self._next_pair = number
         self._pairs[number] = pair = _Pair(number=number, slot=slot)
         return pair
 
