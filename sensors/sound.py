@@ -48,4 +48,6 @@ class Resampler:
 
 
 def _pts_ns(frame: AudioFrame) -> int:
-    return 0 if frame.pts is None or frame.time_base is None else round(frame.pts * frame.time_base * NANOSECONDS)
+    if frame.pts is None or frame.time_base is None:
+        return 0
+    return frame.pts * frame.time_base.numerator * NANOSECONDS // frame.time_base.denominator

@@ -29,7 +29,13 @@ class Scheme:
 
 
 def _rtsp(protocols: str) -> Scheme:
-    options = {"rtsp_transport": "tcp", "protocol_whitelist": protocols, "codec_whitelist": STREAM_CODECS, "allowed_media_types": "video+audio"}
+    options = {
+        "rtsp_transport": "tcp",
+        "protocol_whitelist": protocols,
+        "codec_whitelist": STREAM_CODECS,
+        "allowed_media_types": "video+audio",
+        "fpsprobesize": "2",  # else FFmpeg watches the first 20 frames just to tell their rate, at every reconnection
+    }
     return Scheme(format="rtsp", options=MappingProxyType(options), live=True)
 
 

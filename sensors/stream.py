@@ -169,7 +169,7 @@ class _Reading:
     def _feed(self, frame: VideoFrame | AudioFrame) -> None:
         if frame.pts is None or frame.time_base is None:
             return
-        pts_ns = round(frame.pts * frame.time_base * NANOSECONDS)
+        pts_ns = frame.pts * frame.time_base.numerator * NANOSECONDS // frame.time_base.denominator
         if isinstance(frame, AudioFrame):
             self._sound(pts_ns, frame)
         elif self._is_wanted(pts_ns, frame):
