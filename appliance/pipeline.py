@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
@@ -44,15 +45,12 @@ class Ledger(Protocol):
 
     async def commit(self, decisions: Sequence[Decision], notifications: Sequence[Notification] = ()) -> None:
         """All or nothing; StoreFailed if it is not known to be durable."""
-        ...
 
     def judged(self, judgement: Judgement) -> None:
         """Keep a judgement."""
-        ...
 
     def noted(self, track: Track) -> None:
         """Keep a track that changed without a transition."""
-        ...
 
 
 class Teller(Protocol):
@@ -60,11 +58,9 @@ class Teller(Protocol):
 
     def wake(self) -> None:
         """There is something new to tell."""
-        ...
 
     def tell_undurable(self, notification: Notification) -> None:
         """Tell it although it could not be written."""
-        ...
 
 
 Observer = Callable[[Judgement | Decision], None]
@@ -90,22 +86,32 @@ class Pipeline:
         self._holds: Counter[WindowId] = Counter()
         self._something = asyncio.Event()
         self._folding = asyncio.Lock()
+        self._under_way: set[asyncio.Task[None]] = set()
         self.channels: tuple[str, ...] = ()
         self.observers: list[Observer] = []
         self.release: Callable[[SensorId, WindowId], None] = lambda _sensor, _window: None
         self.grouped: frozenset[SensorId] = frozenset()
+        self.durable = True
+        """False: the ledger forgets at the next start, and what is told says so."""
         self.waits_for_judge = False
         """True: no cues stand in while the judge is away; questions wait for it, and are shed when they are too old."""
 
     async def configure(self, watch: Watch) -> None:
-        """Watch this from now on. Tracks live on by policy and view; an alarm whose policy is gone ends."""
+        """Watch this from now on. Tracks live on by policy and view; an alarm ends whose policy is gone, or that nobody could clear any more."""
         self._watch, self._policies = watch, watch.policies()
         now = self._clock.now()
         async with self._folding:
-            gone = [withdraw(track, now) for key, track in self._tracks.items() if key not in self._policies]
+            gone = [withdraw(track, now) for key, track in self._tracks.items() if key not in self._policies or self._is_out_of_reach(track)]
+            for decision in gone:
+                self._keep(decision.track)
             await self._take([decision for decision in gone if decision.change])
         self._tracks = {key: track for key, track in self._tracks.items() if key in self._policies}
         self._told &= self._tracks.keys()
+        self._gates = {key: state for key, state in self._gates.items() if key in self._policies}
+
+    def _is_out_of_reach(self, track: Track) -> bool:
+        """A model opened it and the box has none any more: a no of cues never clears it, and a yes of theirs opens it anew."""
+        return self.judge is None and track.is_open and track.alert is not None and track.alert.by.rank > JudgeKind.CUES.rank
 
     def remember(self, tracks: Iterable[Track]) -> None:
         """Take up tracks as they were stored."""
@@ -119,17 +125,18 @@ class Pipeline:
     async def window(self, window: Window) -> None:
         """Gate a window's policies, view by view: answer from cues, put into the queue, or say why it was not asked."""
         answered: list[Judgement] = []
+        self._holds[window.id] += 1  # ours, until every view has been seen: a question may leave the queue as soon as it is put
         for part in window.views:
             by_cues, by_judge = self._sorted(part.id)
             question = Question(window=window, view=part.id, policies=by_cues)
-            answered.extend(self._cues.judge((self._gated(question, answered, free=True),)))
+            answered += self._cues.judge((self._gated(question, answered, free=True),))
             question = self._gated(replace(question, policies=by_judge), answered, free=False)
             if question.policies:
                 self._holds[window.id] += 1
-                answered.extend(self._unasked(self.queue.put(question)))
-        self._let_go(window, 0)
-        await self.answers(answered)
+                answered += self._unasked(self.queue.put(question))
+        self._let_go(window)
         self._something.set()
+        await self.answers(answered)
 
     def _sorted(self, view: ViewId) -> tuple[tuple[Policy, ...], tuple[Policy, ...]]:
         """The policies of a view: those that cues answer now, and those for the judge."""
@@ -148,7 +155,8 @@ class Pipeline:
             key = (policy.id, question.view)
             normal = not free and not self._track(policy, question.view).asks_always
             passage = ask(policy, view, window, self._gates.get(key, GateState()), normal=normal)
-            self._gates[key] = passage.state
+            if not free:  # cues that stand in are no look by the judge: a patrol stays due, and what was dropped stays owed
+                self._gates[key] = passage.state
             if passage.refusal:
                 answered.append(unanswered(policy, window, question.view, passage.refusal))
             else:
@@ -165,12 +173,12 @@ class Pipeline:
                 key = (policy.id, question.view)
                 self._gates[key] = self._gates.get(key, GateState()).dropped()
                 out.append(unanswered(policy, question.window, question.view, refusal, by=JudgeKind.SUPERVISOR))
-            self._let_go(question.window, 1)
+            self._let_go(question.window)
         return out
 
-    def _let_go(self, window: Window, holds: int) -> None:
-        """Give up `holds` of a window's holds; its slots are released when none is left."""
-        self._holds[window.id] -= holds
+    def _let_go(self, window: Window) -> None:
+        """Give up one of a window's holds; its slots are released when none is left."""
+        self._holds[window.id] -= 1
         if self._holds[window.id] <= 0:
             del self._holds[window.id]
             self.release(window.sensor, window.id)
@@ -180,16 +188,19 @@ class Pipeline:
         await self.answers(self._unasked(self.queue.drop(sensor)))
 
     async def judge_once(self) -> bool:
-        """Ask the judge one batch, if something waits for it; whether something did."""
-        taken = self.queue.take(self._clock.now().boot_ns, BATCH)
-        await self.answers(self._unasked(taken.shed))
-        if not taken.batch or self.judge is None:
-            return False
-        judgements = await self.judge.judge(taken.batch)
-        for question in taken.batch:
-            self._let_go(question.window, 1)
+        """Ask one batch, if something waits; whether something did. The judge is away: cues answer, or (`waits_for_judge`) it waits on."""
+        judge = self.judge
+        waits = judge is not None and not judge.ready and self.waits_for_judge
+        taken = self.queue.take(self._clock.now().boot_ns, 0 if waits else BATCH)
+        judgements = self._unasked(taken.shed)
+        if taken.batch:
+            # Nothing is awaited between taking and asking: a sensor that starts again meanwhile would give the judge other slots.
+            asks = judge if judge and (judge.ready or self.waits_for_judge) else None
+            judgements += await asks.judge(taken.batch) if asks else self._cues.judge(taken.batch)
+            for question in taken.batch:
+                self._let_go(question.window)
         await self.answers(judgements)
-        return True
+        return bool(taken.batch)
 
     async def judge_forever(self, turned: Callable[[], None], idle_s: float = 1.0) -> None:
         """Ask as long as there is something to ask; `turned` is called after each turn, idle or busy."""
@@ -198,16 +209,13 @@ class Pipeline:
             while await self.judge_once():
                 turned()
             turned()
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(idle_s):
                     await self._something.wait()
-            except TimeoutError:
-                continue
 
     async def answers(self, judgements: Iterable[Judgement]) -> None:
         """Fold judgements in as they come."""
-        now = self._clock.now()
-        await self.judged([Judged(judgement=judgement, at=now) for judgement in judgements])
+        await self.judged([Judged(judgement=judgement, at=self._clock.now()) for judgement in judgements])
 
     async def judged(self, answers: Iterable[Judged]) -> None:
         """Fold answers in. One of a policy that a reload has just taken away is forgotten."""
@@ -222,15 +230,22 @@ class Pipeline:
 
     async def tick(self, at: Moment) -> None:
         """It is `at` now, for every track."""
-        now = Ticked(at=at)
-        await self.fold([(self._policies[key], key[1], now) for key in self._tracks if key in self._policies])
+        await self.fold([(self._policies[key], key[1], Ticked(at=at)) for key in self._tracks if key in self._policies])
 
     async def fold(self, events: Sequence[tuple[Policy, ViewId, Event]]) -> None:
         """Decide event by event, write what changed in one transaction, then wake whoever tells. Fails open."""
         if not events:
             return
+        # What was decided is written and told, even if whoever brought it (a sensor that is being stopped) is cancelled meanwhile.
+        folding = asyncio.create_task(self._fold(events), name="fold")
+        self._under_way.add(folding)
+        folding.add_done_callback(self._under_way.discard)
+        await asyncio.shield(folding)
+
+    async def _fold(self, events: Sequence[tuple[Policy, ViewId, Event]]) -> None:
         async with self._folding:
-            await self._take([self._decide(*event) for event in events])
+            # A reload may have taken a policy away while this waited its turn.
+            await self._take([self._decide(*event) for event in events if (event[0].id, event[1]) in self._policies])
 
     async def _take(self, decisions: Sequence[Decision]) -> None:
         """Write what changed, then show everything."""
@@ -254,20 +269,19 @@ class Pipeline:
         (self._told.add if track.has_told else self._told.discard)(key)
 
     def _track(self, policy: Policy, view: ViewId) -> Track:
-        known = self._tracks.get((policy.id, view))
-        return known or Track(policy=policy.id, sensor=SensorId(view.partition(".")[0]), view=view)
+        return self._tracks.get((policy.id, view)) or Track(policy=policy.id, sensor=SensorId(view.partition(".")[0]), view=view)
 
     def _context(self, track: Track) -> Context:
         stride = self._watch.stride(track.policy, track.view) if self._watch else FEED
         return Context(stride=stride, active=frozenset(self._told), grouped=self.grouped)
 
     def _notifications(self, decision: Decision) -> list[Notification]:
-        alert, change = decision.alert, decision.change
+        alert, change, now = decision.alert, decision.change, self._clock.now()
         if alert is None or change is None:
             return []
-        now = self._clock.now()
         return [
-            Notification(id=notification_id(alert, channel), channel=channel, change=change, alert=alert, created=now) for channel in self.channels
+            Notification(id=notification_id(alert, channel), channel=channel, change=change, alert=alert, created=now, durable=self.durable)
+            for channel in self.channels
         ]
 
     async def _write(self, decisions: Sequence[Decision], notifications: Sequence[Notification]) -> None:
@@ -275,9 +289,9 @@ class Pipeline:
             await self._ledger.commit(decisions, notifications)
         except StoreFailed as error:
             log.error("could not write %d transitions (%s); telling them from memory", len(decisions), error)  # noqa: TRY400 - no trace
-            for notification in notifications if self._teller else ():
-                assert self._teller  # noqa: S101 - the line above
-                self._teller.tell_undurable(notification)
+            if self._teller:
+                for notification in notifications:
+                    self._teller.tell_undurable(notification)
         if self._teller and notifications:
             self._teller.wake()
 
