@@ -165,8 +165,6 @@ class Scene:
     times_s: tuple[float, ...] | None = None
     """When each frame is; evenly, where nothing is said."""
     sound_until_s: float | None = None
-    noise: int = 0
-    """Levels by which every picture's pixels vary."""
     options: tuple[tuple[str, str], ...] = (("preset", "ultrafast"), ("tune", "zerolatency"), ("g", "10"))
 
     def flashes(self, at_s: float) -> bool:
@@ -176,11 +174,9 @@ class Scene:
     def pictures(self) -> Iterator[tuple[float, NDArray[np.uint8]]]:
         """Frames and when they are."""
         width, height = self.size
-        random = np.random.default_rng(2)
         times = self.times_s if self.times_s is not None else tuple(number / self.fps for number in range(round(self.seconds * self.fps)))
         for at_s in times:
-            plain = np.full((height, width, 3), FLASH if self.flashes(at_s) else BACKGROUND, np.uint8)
-            yield at_s, plain + random.integers(0, self.noise, plain.shape, np.uint8) if self.noise else plain
+            yield at_s, np.full((height, width, 3), FLASH if self.flashes(at_s) else BACKGROUND, np.uint8)
 
     def samples(self) -> NDArray[np.int16]:
         """Soft noise, in which each click is 20 ms of a loud 1 kHz tone."""
