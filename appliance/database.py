@@ -31,6 +31,8 @@ CORRUPT_CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 FAULTS = (sqlite3.Error, ValueError, OverflowError)
 """What a statement may raise: SQLite's own errors, and values that it cannot hold."""
 DEADLINE_S = 5.0
+HANGING_S = 0.1
+"""The deadline of more work, once the thread hangs."""
 CLOSE_DEADLINE_S = 2.0
 OPEN_DEADLINE_S = 60.0
 """Opening checks the whole file."""
@@ -40,6 +42,10 @@ T = TypeVar("T")
 
 class StoreFailed(Exception):  # noqa: N818 - the world's fault, not an error of ours
     """The world would not let us store: the disk is full, read-only, hanging or broken. Its text says which, and what to do."""
+
+
+class StoreInUse(StoreFailed):
+    """Another process holds the file. Its text says what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +72,7 @@ class Database:
         self._settings = settings
         self._jobs: queue.Queue[_Job | None] = queue.Queue(MAX_WAITING)
         self._closed: Future[None] = Future()
+        self._hangs: Future[Any] | None = None
         self.moved_aside: Path | None = None
         """Where a damaged file, or one of a newer version, was moved at the start."""
 
@@ -82,13 +89,19 @@ class Database:
         """Run `work` in a transaction and wait until that is durable. StoreFailed if it is not, or not known in time.
 
         Work that was given up here may still be done later: whatever it writes must be harmless when written twice or late.
+        While the thread still hangs in such work, nobody waits for long: many alarms one after the other would wait a deadline each.
         """
+        hangs = self._hangs is not None and not self._hangs.done()
         done: Future[T] = Future()
         try:
             self._jobs.put_nowait(_Job(work, done))
         except queue.Full:
             raise StoreFailed(f"the disk does not keep up: {MAX_WAITING} pieces of work wait for it") from None
-        return await _within(done, self._settings.deadline_s)
+        try:
+            return await _within(done, min(HANGING_S, self._settings.deadline_s) if hangs else self._settings.deadline_s)
+        except StoreFailed:
+            self._hangs = done if done.running() else self._hangs
+            raise
 
     async def close(self) -> None:
         """Finish the work that waits and close the file; give up on a disk that hangs."""
@@ -197,7 +210,7 @@ def _lock(path: Path | Literal[":memory:"]) -> int | None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
-        raise StoreFailed(f"another omniwatch uses {path}: stop it, or give this one a state directory of its own") from None
+        raise StoreInUse(f"another omniwatch uses {path}: stop it, or give this one a state directory of its own") from None
     return descriptor
 
 

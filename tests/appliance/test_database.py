@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.database import MAX_KEPT_ASIDE, Database, DatabaseSettings, StoreFailed
+from appliance.database import MAX_KEPT_ASIDE, Database, DatabaseSettings, StoreFailed, StoreInUse
 from appliance.migrations import VERSION, version
 
 
@@ -26,6 +26,23 @@ def test_a_disk_that_hangs_costs_a_deadline_and_not_the_event_loop() -> None:
             await database.do(version)
         stuck.set()
         assert await database.do(version) == VERSION, "it goes on when the disk does"
+        await database.close()
+
+    asyncio.run(story())
+
+
+def test_behind_a_disk_that_hangs_only_the_first_waits_for_a_whole_deadline() -> None:
+    async def story() -> None:
+        database = await Database.open(DatabaseSettings(path=":memory:", deadline_s=1.0))
+        stuck = threading.Event()
+        with pytest.raises(StoreFailed):
+            await database.do(lambda _connection: stuck.wait(20))
+        began = asyncio.get_running_loop().time()
+        for _ in range(5):
+            with pytest.raises(StoreFailed):
+                await database.do(version)
+        assert asyncio.get_running_loop().time() - began < 3.0
+        stuck.set()
         await database.close()
 
     asyncio.run(story())
@@ -107,7 +124,7 @@ asyncio.run(hold())
     assert other.stdout is not None
     try:
         assert other.stdout.readline() == b"open\n"
-        with pytest.raises(StoreFailed, match="another omniwatch uses"):
+        with pytest.raises(StoreInUse, match="another omniwatch uses"):
             asyncio.run(Database.open(DatabaseSettings(path=path)))
     finally:
         other.stdin.close()
