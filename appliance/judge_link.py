@@ -4,10 +4,9 @@ It decides nothing about what to ask. A batch that the judge did not survive is 
 """
 
 import asyncio
-import logging
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Protocol
 
@@ -21,10 +20,6 @@ from sensors.slots import SlotLayout
 from sensors.window import SensorId
 from sensors.wire import Codec, WireError
 
-log = logging.getLogger("omniwatch.judge")
-
-POLICIES_A_DATAGRAM = 8
-"""A policy is at most a few kilobytes of text, a datagram 64."""
 IDLE_SILENCE_S = 365 * 86400.0
 """An idle judge says nothing. Its deadline counts from the question."""
 
@@ -65,9 +60,10 @@ class Work:
 class JudgeLink:
     """A judge in a process of its own, or none as long as no settings are given."""
 
-    def __init__(self, changed: Callable[[JudgeNews], None], measured: Callable[[Work], None]) -> None:
-        """`changed` is told each new condition, `measured` what each batch cost."""
-        self.news = JudgeNews(condition=JudgeCondition.LOADING)
+    def __init__(self, changed: Callable[[JudgeNews], None], measured: Callable[[Work], None], module: str = "analyzers.main") -> None:
+        """`changed` is told each new condition, `measured` what each batch cost; `module` is the program."""
+        self._module = module
+        self.news = JudgeNews(condition=JudgeCondition.DOWN, detail="not started")
         self._changed = changed
         self._measured = measured
         self._settings: JudgeSettings | None = None
@@ -79,13 +75,15 @@ class JudgeLink:
         self._batches = 0
         self._answer: asyncio.Future[tuple[Judgement, ...]] | None = None
         self._partial: list[Judgement] = []
+        self._due = 0
         self._tokens = 0
 
     def configure(self, settings: JudgeSettings | None, budget: Budget) -> None:
-        """Be this judge from now on. A process of other settings ends, and `run_once` with it."""
-        if settings == self._settings and budget == self._budget:
+        """Be this judge from now on. A process of other settings ends, and `run_once` with it; another budget costs no model."""
+        self._budget = budget
+        if settings == self._settings:
             return
-        self._settings, self._budget = settings, budget
+        self._settings = settings
         if settings is None:
             self._wanted.clear()
         else:
@@ -104,7 +102,7 @@ class JudgeLink:
         settings = self._settings
         if settings is None:
             return
-        child = await Child.start(Program(name="judge", module="analyzers.main", descriptors={}))
+        child = await Child.start(Program(name="judge", module=self._module, descriptors={}))
         loading = asyncio.get_running_loop().call_later(self._budget.loading.total_seconds(), self._too_slow, child)
         try:
             self._child = child
@@ -124,7 +122,7 @@ class JudgeLink:
             self._child = None
             if self._answer and not self._answer.done():
                 self._answer.set_exception(ChildLost("judge", "ended in the middle of a batch"))
-            if self.news.condition is not JudgeCondition.DOWN:
+            if self.news.condition is not JudgeCondition.DOWN and not _is_stopping():
                 self._tell(JudgeNews(condition=JudgeCondition.DOWN, detail="the judge process ended"))
             child.kill()
             await child.close()
@@ -146,6 +144,8 @@ class JudgeLink:
                 if message.id != self._batches or not self._answer:
                     raise WireError(f"answers batch {message.id}, asked was {self._batches}")
                 self._partial.extend(message.judgements)
+                if len(self._partial) > self._due:
+                    raise WireError(f"{len(self._partial)} answers, asked for were {self._due}")
                 self._tokens += message.media_tokens
                 if not message.more and not self._answer.done():
                     self._answer.set_result(tuple(self._partial))
@@ -155,19 +155,21 @@ class JudgeLink:
         child = self._child
         if not child or not self.ready:
             return failed(batch, Cause.JUDGE_DOWN)
-        self._batches += 1
-        self._partial, self._tokens = [], 0
+        datagram = self._batch(batch)
+        if datagram is None:
+            half = len(batch) // 2
+            return (*await self.judge(batch[:half]), *await self.judge(batch[half:]))
+        self._partial, self._tokens, self._due = [], 0, sum(len(question.policies) for question in batch)
         loop = asyncio.get_running_loop()
         began = loop.time()
         self._answer = loop.create_future()
-        asks = tuple(Ask(window=q.window, view=q.view, policies=tuple(policy.id for policy in q.policies)) for q in batch)
         try:
-            child.send(HEARS.encode(Batch(id=self._batches, asks=asks)))
+            child.send(datagram)
             async with asyncio.timeout(self._budget.batch.total_seconds()):
                 answers = await self._answer
             self._measured(Work(questions=len(batch), took_s=loop.time() - began, media_tokens=self._tokens))
         except TimeoutError:
-            log.error("the judge did not answer within %g s and is started again", self._budget.batch.total_seconds())  # noqa: TRY400 - no trace
+            self._tell(JudgeNews(condition=JudgeCondition.DOWN, detail=f"no answer within {self._budget.batch.total_seconds():g} s"))
             child.kill()
             return failed(batch, Cause.JUDGE_FAULT)
         except ChildLost:
@@ -175,6 +177,17 @@ class JudgeLink:
         finally:
             self._answer = None
         return _in_order(batch, answers)
+
+    def _batch(self, batch: tuple[Question, ...]) -> bytes | None:
+        """The datagram of a batch, with no more of each window than is asked about; None where it would be too large for one."""
+        try:
+            datagram = HEARS.encode(Batch(id=self._batches + 1, asks=tuple(_ask(question) for question in batch)))
+        except ValueError:
+            if len(batch) == 1:
+                raise
+            return None
+        self._batches += 1
+        return datagram
 
     def slots(self, layout: SlotLayout, memory: int) -> None:
         """A sensor process starts with this shared memory. The descriptor is duplicated."""
@@ -197,9 +210,8 @@ class JudgeLink:
             self._send_policies()
 
     def _send_policies(self) -> None:
-        for start in range(0, max(1, len(self._policies)), POLICIES_A_DATAGRAM):
-            some = self._policies[start : start + POLICIES_A_DATAGRAM]
-            self._send(HEARS.encode(Policies(first=start == 0, policies=some)))
+        for datagram in _datagrams(self._policies, first=True):
+            self._send(datagram)
 
     def _send(self, datagram: bytes, descriptors: Sequence[int] = ()) -> None:
         if self._child:
@@ -207,6 +219,28 @@ class JudgeLink:
                 self._child.send(datagram, descriptors)
             except ChildLost:
                 self._child.kill()
+
+
+def _ask(question: Question) -> Ask:
+    window = replace(question.window, views=(question.window.view(question.view),))
+    return Ask(window=window, view=question.view, policies=tuple(policy.id for policy in question.policies))
+
+
+def _is_stopping() -> bool:
+    """Whether the task that asks is being cancelled: an orderly end is no fault."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _datagrams(policies: tuple[Policy, ...], *, first: bool) -> list[bytes]:
+    """Policies in as many datagrams as their texts need; one alone always fits."""
+    try:
+        return [HEARS.encode(Policies(first=first, policies=policies))]
+    except ValueError:
+        half = len(policies) // 2
+        if not half:
+            raise
+    return _datagrams(policies[:half], first=first) + _datagrams(policies[half:], first=False)
 
 
 def failed(batch: tuple[Question, ...], cause: Cause) -> tuple[Judgement, ...]:

@@ -1,0 +1,37 @@
+"""A judge process that does what the name of its model says."""
+
+import socket
+import sys
+
+from analyzers.interview import Answers, Batch, JudgeCondition, JudgeNews, JudgeSettings
+from analyzers.judgement import JudgeKind, Judgement, Verdict
+from analyzers.main import HEARS, SAYS, datagrams, say
+from sensors.wire import receive
+
+
+def main() -> None:
+    end = socket.socket(fileno=int(sys.argv[sys.argv.index("--socket") + 1]))
+    settings = HEARS.decode(receive(end) or b"")
+    assert isinstance(settings, JudgeSettings)
+    if settings.model != "never loads":
+        end.send(SAYS.encode(JudgeNews(condition=JudgeCondition.READY)))
+    while data := receive(end):
+        message = HEARS.decode(data)
+        if isinstance(message, Batch) and settings.model != "never answers":
+            answer(end, message, more=settings.model == "never ends")
+
+
+def answer(end: socket.socket, batch: Batch, *, more: bool) -> None:
+    said = tuple(
+        Judgement(
+            policy=policy, sensor=ask.window.sensor, view=ask.view, window=ask.window.id, start=ask.window.start, end=ask.window.end,
+            verdict=Verdict.NO, by=JudgeKind.OMNI,
+        )
+        for ask in batch.asks for policy in ask.policies
+    )  # fmt: skip
+    for _ in range(20 if more else 1):
+        say(end, *datagrams(Answers(id=batch.id, judgements=said, more=more)))
+
+
+if __name__ == "__main__":
+    main()
