@@ -6,7 +6,6 @@ It hands windows on and keeps what each sensor last said of itself. It judges no
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -84,8 +83,7 @@ class Fleet:
     async def _stop(self, name: SensorId) -> None:
         _, _, task = self._links.pop(name)
         task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await asyncio.wait({task})  # not `await task` with its end suppressed: that would swallow our own end as well
         self._status.pop(name, None)
         self._metrics.sensor_gone(name)
         await self._uses.void(name)

@@ -1,0 +1,52 @@
+"""The fleet: real sensor processes, started and stopped as the configuration says."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from appliance.clock import BoxClock
+from appliance.config import load
+from appliance.fleet import Fleet, Uses
+from appliance.metrics import Metrics
+from sensors.slots import SlotLayout
+from sensors.window import SensorId, Window
+
+CONFIG = """\
+site: plant
+box: test
+timezone: UTC
+sensors:
+  gate: {source: "file:/nowhere.mp4"}
+policies:
+  - {id: moves, ask: Does it move?, sensors: [gate], fallback: {motion: 0.1}}
+"""
+
+
+def test_a_stop_in_the_middle_of_a_reload_is_not_swallowed_by_it(tmp_path: Path) -> None:
+    (tmp_path / "appliance.yaml").write_text(CONFIG)
+    configuration = load(tmp_path / "appliance.yaml")
+
+    async def story() -> None:
+        started = asyncio.Event()
+
+        async def window(_window: Window) -> None:
+            """There is no film."""
+
+        async def void(_sensor: SensorId) -> None:
+            """Nothing waits."""
+
+        def slots(_layout: SlotLayout, _memory: int) -> None:
+            started.set()
+
+        fleet = Fleet(Uses(window=window, slots=slots, void=void, detach=lambda _sensor: None), BoxClock(), Metrics())
+        await fleet.apply(configuration.sensors)
+        await started.wait()
+        reloading = asyncio.create_task(fleet.apply(()))
+        await asyncio.sleep(0)
+        reloading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reloading
+        await fleet.close()
+
+    asyncio.run(story())
