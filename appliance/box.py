@@ -8,7 +8,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Coroutine
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from alerts.alert import Change
@@ -19,6 +19,7 @@ from analyzers.judgement import Judgement
 from appliance import __version__
 from appliance.clock import BoxClock
 from appliance.config import ConfigError, Configuration, Problem, load
+from appliance.database import StoreInUse
 from appliance.fleet import Fleet, Uses
 from appliance.health import Health, Looks
 from appliance.judge_link import JudgeLink, Work
@@ -32,8 +33,10 @@ from appliance.wiring import judge_budget, judge_settings, mqtt_channel, new_pip
 
 log = logging.getLogger("omniwatch")
 
-LATE_S = {"second": 20.0, "outbox": 45.0, "store": 45.0}
-"""How long each core loop may stand still: longer than the deadlines of what it waits for."""
+LATE_S = {"second": 30.0, "outbox": 45.0, "store": 45.0}
+"""How long each core loop may stand still: longer than the deadlines of what it waits for, and of what is folded before its turn."""
+JUDGE_LATE_S = 30.0
+"""And so much longer than the judge's own deadline the loop that asks it."""
 DRAIN_S = 2.0
 MQTT = "mqtt"
 TOLD = (Outcome.DELIVERED, Outcome.UNHEARD)
@@ -52,8 +55,6 @@ class Box:
         self._systemd = Systemd()
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
-        late = {**LATE_S, "judge": 20.0 + configuration.judge.deadline.total_seconds()}
-        self._pulse = Pulse(late, asyncio.get_running_loop().time)
         self._judge = JudgeLink(self._judge_changed, self._measured)
         self._store_problem = ""
 
@@ -64,6 +65,8 @@ class Box:
             loop.add_signal_handler(number, event.set)
         async with AsyncExitStack() as stack:
             await self._open(stack)
+            stack.push_async_callback(self._fleet.close)  # also where a core loop breaks
+            self._pulse = Pulse({**LATE_S, "judge": self._judge_late_s()}, asyncio.get_running_loop().time)
             async with asyncio.TaskGroup() as core:
                 tasks = [core.create_task(work, name=name) for name, work in self._loops().items()]
                 self._systemd.tell(READY="1", STATUS="watching")
@@ -86,6 +89,7 @@ class Box:
         self._presence = Presence(self._channel, now) if self._channel else None
         self._pipeline = new_pipeline(configuration, clock=self._clock, judge=None, store=self._store, teller=self._outbox)
         self._pipeline.channels = (MQTT,) if self._channel else ()
+        self._pipeline.durable = not self._store_problem
         uses = Uses(window=self._pipeline.window, slots=self._judge.slots, void=self._pipeline.drop, detach=self._judge.detach)
         self._fleet = Fleet(uses, self._clock, self._metrics)
         self._pipeline.release = self._fleet.release
@@ -107,6 +111,8 @@ class Box:
             "watchdog": ping(self._systemd, self._pulse, self._status),
             "reload": self._reloads(),
         }
+        if self._presence:
+            loops["presence"] = self._presence.run(self._pipeline.tracks, self._fleet.status, self._heartbeat)
         if self._channel:
             loops["outbox"] = self._outbox.run(self._told, lambda: self._pulse.beat("outbox"))
             loops["mqtt"] = keep("mqtt", self._channel.run, Backoff(), lambda _problem: None)
@@ -118,6 +124,8 @@ class Box:
         try:
             await asyncio.to_thread(state.mkdir, parents=True, exist_ok=True)
             store = await Store.open(state / "omniwatch.db", now)
+        except StoreInUse:
+            raise  # two of us would cut each other off at the broker
         except (OSError, StoreFailed) as error:
             self._store_problem = str(error)
             log.error("no store in %s (%s): alarms are told, but not remembered over a restart", state, error)  # noqa: TRY400 - no trace
@@ -143,6 +151,8 @@ class Box:
         self._pipeline.waits_for_judge = not configuration.judge.fallback
         self._judge.policies(self._watch.asked())
         self._judge.configure(settings, judge_budget(configuration.judge))
+        if not settings:
+            self._health.no_judge()
         await self._pipeline.configure(self._watch)
         await self._fleet.apply(configuration.sensors)
 
@@ -163,6 +173,7 @@ class Box:
             else:
                 self._warn_of_restart(configuration)
                 await self._apply(configuration)
+                self._pulse.allow("judge", self._judge_late_s())
                 self._health.reload_failed = False
                 self._metrics.reloaded(self._clock.now().utc)
                 log.info("configuration reloaded")
@@ -174,13 +185,17 @@ class Box:
             "notify.mqtt": old.mqtt != new.mqtt,
             "metrics": old.metrics != new.metrics,
             "state": old.state != new.state,
+            "judge.max_age": old.judge.max_age != new.judge.max_age,
             "site and box": (old.site, old.box) != (new.site, new.box),
         }
         for name in (name for name, changed in fixed.items() if changed):
             log.warning("the change of %s takes effect at the next start", name)
 
+    def _judge_late_s(self) -> float:
+        return JUDGE_LATE_S + self._configuration.judge.deadline.total_seconds()
+
     async def _seconds(self) -> None:
-        """Once a second: built-in policies, the tracks' time, figures, and what the broker keeps of us."""
+        """Once a second: built-in policies, the tracks' time, and figures."""
         loop = asyncio.get_running_loop()
         due = loop.time()
         while True:
@@ -189,10 +204,6 @@ class Box:
             self._metrics.loop_lag.observe(max(0.0, loop.time() - due))
             await self._health.second(self._pipeline, self._watch, self._clock.now())
             self._gauge()
-            if self._presence and self._channel and self._channel.connected:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(5.0):
-                        await self._presence.refresh(self._pipeline.tracks(), self._fleet.status(), self._heartbeat())
             self._pulse.beat("second")
             if not self._channel:
                 self._pulse.beat("outbox")
@@ -205,9 +216,11 @@ class Box:
             self._outbox.hurry(MQTT)
 
     def _judge_changed(self, news: JudgeNews) -> None:
-        self._health.judge(news)
         self._metrics.judge_ready.set(news.condition is JudgeCondition.READY)
         self._metrics.judge_weights.set(news.weight_bytes)
+        if self._pipeline.judge is None:  # the end of one that is no longer wanted
+            return
+        self._health.judge(news)
         if news.condition is JudgeCondition.READY:
             log.info("the judge is ready: %s on %s, %.2f GB of weights", news.model, news.device, news.weight_bytes / 1e9)
         elif news.condition is JudgeCondition.DOWN:
@@ -273,7 +286,8 @@ class Box:
 
     def _status(self) -> str:
         beat = self._heartbeat()
-        return f"{beat['sensors_online']}/{beat['sensors']} sensors, judge {self._judge.news.condition.value}, {beat['alarms']} alarms"
+        judge = f"judge {self._judge.news.condition.value}" if self._pipeline.judge else "cues judge"
+        return f"{beat['sensors_online']}/{beat['sensors']} sensors, {judge}, {beat['alarms']} alarms"
 
 
 def in_a_line(problem: Problem) -> str:

@@ -6,9 +6,11 @@ The answers are worked out in `alerts/`; here is only what has to be looked up o
 import asyncio
 import logging
 import os
+import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -70,14 +72,18 @@ class Health:
         self.reload_failed = False
 
     def flood_rule(self, rule: FloodRule) -> None:
-        """From now on this is a flood."""
-        self._flood = Flood(rule=rule)
+        """From now on this is a flood. What has opened already still counts."""
+        self._flood = replace(self._flood, rule=rule)
 
     def judge(self, news: JudgeNews) -> None:
         """The judge's condition. One that breaks while it loads has been away since it last answered."""
         if self._judge_since is None or JudgeCondition.READY in (news.condition, self._judge):
             self._judge_since = self._clock.now()
         self._judge = news.condition
+
+    def no_judge(self) -> None:
+        """Cues alone judge, by the owner's choice: nothing is down."""
+        self._judge = self._judge_since = None
 
     def delivered(self, delivery: Delivery) -> None:
         """An attempt to tell."""
@@ -139,9 +145,12 @@ class Health:
         )
 
     async def watch_disk(self) -> None:
-        """Look at the disk for ever, in a thread: a mount that hangs must hang nobody else."""
+        """Look at the disk for ever, in threads that nobody waits for at the end: a mount that hangs must hang nobody else."""
         while True:
-            free = await asyncio.to_thread(_free_share, self._state)
+            found: Future[float | None] = Future()
+            found.set_running_or_notify_cancel()
+            threading.Thread(target=lambda found=found: found.set_result(_free_share(self._state)), name="disk", daemon=True).start()
+            free = await asyncio.wrap_future(found)
             self.disk_free = self.disk_free if free is None else free
             await asyncio.sleep(DISK_EVERY_S)
 

@@ -14,6 +14,7 @@ from appliance.fleet import SensorStatus
 from sensors.moment import NANOSECONDS, Moment
 from sensors.window import SensorId
 
+Sensors = Mapping[SensorId, SensorStatus]
 EXPIRY = timedelta(seconds=90)
 HEARTBEAT = timedelta(seconds=10)
 HEARTBEAT_EXPIRY = 3 * HEARTBEAT
@@ -30,7 +31,14 @@ class Presence:
         self._beats = 0
         self._last_beat: Moment | None = None
 
-    async def refresh(self, tracks: tuple[Track, ...], sensors: Mapping[SensorId, SensorStatus], figures: Mapping[str, float]) -> None:
+    async def run(self, tracks: Callable[[], tuple[Track, ...]], sensors: Callable[[], Sensors], figures: Callable[[], Mapping[str, float]]) -> None:
+        """Refresh once a second while there is a connection. In a loop of its own: a slow broker holds up no alarm's time."""
+        while True:
+            if self._channel.connected:
+                await self.refresh(tracks(), sensors(), figures())
+            await asyncio.sleep(1.0)
+
+    async def refresh(self, tracks: tuple[Track, ...], sensors: Sensors, figures: Mapping[str, float]) -> None:
         """Publish what has changed or is due. What has left the configuration is removed."""
         topics = self._channel.topics
         values = {topics.state(track.policy, track.view): _state(track) for track in tracks}

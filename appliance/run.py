@@ -6,6 +6,7 @@ from pathlib import Path
 
 from appliance.box import Box, in_a_line
 from appliance.config import ConfigError, load
+from appliance.database import StoreInUse
 
 log = logging.getLogger("omniwatch")
 
@@ -26,7 +27,7 @@ def run(path: Path) -> int:
 
     try:
         asyncio.run(live())
-    except OSError as error:  # what could not be opened at the start: a port that is taken, a folder that may not be written
+    except (OSError, StoreInUse) as error:  # what could not be opened at the start: a port that is taken, a folder that another uses
         log.error("cannot start: %s", error)  # noqa: TRY400 - the world's fault, in a line
         return 1
     log.info("stopped")

@@ -66,6 +66,10 @@ class Pulse:
         """The loop has turned once more."""
         self._beats[loop] = self._now()
 
+    def allow(self, loop: str, deadline_s: float) -> None:
+        """From now on `loop` may take so long."""
+        self._deadlines[loop] = deadline_s
+
     def late(self) -> tuple[str, ...]:
         """The loops that are past their deadline."""
         now = self._now()

@@ -115,3 +115,17 @@ def test_a_configuration_that_cannot_be_used_ends_with_every_problem(appliance: 
     assert "appliance.yaml:" in appliance.log()
     assert "nowhere" in appliance.log()
     assert 'did you mean "severity"' in appliance.log()
+
+
+def test_a_second_box_on_the_same_state_does_not_start_and_says_why(appliance: Appliance, broker: Broker) -> None:
+    appliance.start()
+    eventually(lambda: "watches test" in appliance.log(), OPENING_S, "the first one runs")
+    second = Appliance(appliance.folder, appliance.film, broker)
+    second.start()
+    try:
+        assert second.process
+        assert second.process.wait(timeout=20) == 1
+        assert "another omniwatch uses" in appliance.log()
+        assert appliance.stop() == 0
+    finally:
+        second.kill()

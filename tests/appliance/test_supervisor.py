@@ -53,6 +53,8 @@ def test_a_loop_that_stands_still_is_named_and_one_that_beats_is_not() -> None:
     assert pulse.late() == ()
     now = 60.0
     assert pulse.late() == ("second", "outbox")
+    pulse.allow("outbox", 100.0)
+    assert pulse.late() == ("second",)
 
 
 def test_the_watchdog_is_fed_until_a_loop_stands_still(tmp_path: Path) -> None:
