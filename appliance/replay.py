@@ -65,27 +65,30 @@ class Line:
 class Replayed:
     """Receives what the sensor process says of a recording, and takes every window through the pipeline before the next."""
 
-    def __init__(self, pipeline: Pipeline, clock: RecordedClock, attach: Callable[[SlotLayout, int], None], seen: Callable[[float], None]) -> None:
+    def __init__(self, pipeline: Pipeline, clock: RecordedClock, judge: JudgeLink | None, seen: Callable[[float], None]) -> None:
         """`seen` is told how many seconds of the recording have been judged."""
         self._pipeline = pipeline
         self._clock = clock
+        self._judge = judge
         self._seen = seen
-        self._attach = attach
         self.over = asyncio.Event()
         self.problem = ""
 
     async def window(self, window: Window) -> None:
-        """Let the time up to the window's end pass, then judge it to its end."""
+        """Let the time up to the window's end pass, then judge it to its end. ChildLost where the judge has gone: nobody stands in here."""
         for moment in self._clock.ticks_until(window.end):
             await self._pipeline.tick(moment)
         await self._pipeline.window(window)
         while await self._pipeline.judge_once():
             pass
+        if self._judge and not self._judge.ready:
+            raise ChildLost("judge", self._judge.news.detail or "ended")
         self._seen(window.end.boot_ns / NANOSECONDS)
 
     async def slots(self, layout: SlotLayout, descriptor: int) -> None:
         """The judge, if there is one, reads the recording's slots."""
-        self._attach(layout, descriptor)
+        if self._judge:
+            self._judge.slots(layout, descriptor)
 
     def news(self, news: SensorNews) -> None:
         """The recording is over, or cannot be read."""
@@ -109,7 +112,7 @@ async def replay(recording: Path, configuration: Configuration, sensor: SensorCo
             pipeline.observers.append(lambda what: report.take(what, begin))
             await pipeline.configure(_only(watch(configuration), sensor))
             settings = replace(sensor.settings, source=f"file:{recording}", replay=Replay(start_utc_s=start.timestamp(), boot_id=RECORDING))
-            receiver = Replayed(pipeline, clock, link.slots if link else lambda _layout, _memory: None, report.seen)
+            receiver = Replayed(pipeline, clock, link, report.seen)
             await _play(settings, pipeline, receiver)
     finally:
         await store.close(clock.now())
