@@ -72,7 +72,7 @@ def examine(path: Path | None) -> Iterator[Finding]:
     try:
         configuration = load(path)
     except ConfigError as error:
-        yield Finding(what="config", health=Health.FAILURE, says=f"{len(error.problems)} problems in {path}", do=f"omniwatch check {path}")
+        yield Finding(what="config", health=Health.FAILURE, says=f"{path}: {len(error.problems)} problem(s)", do=f"omniwatch check {path}")
         return
     yield Finding(what="config", health=Health.OK, says=str(path))
     yield from _disk(configuration.state)
@@ -113,8 +113,8 @@ print(json.dumps(found))
 MICROPHONES = """
 import json, os
 os.environ.setdefault("ALSA_CONFIG_PATH", "/usr/share/alsa/alsa.conf")
-quiet = os.open(os.devnull, os.O_WRONLY); os.dup2(quiet, 2)
 import pyaudio
+quiet = os.open(os.devnull, os.O_WRONLY); os.dup2(quiet, 2)
 audio = pyaudio.PyAudio()
 devices = [audio.get_device_info_by_index(i) for i in range(audio.get_device_count())]
 print(json.dumps([d["name"] for d in devices if d["maxInputChannels"] > 0]))
@@ -176,7 +176,8 @@ def _microphones() -> Iterator[Finding]:
 
 
 def _disk(state: Path) -> Iterator[Finding]:
-    folder = next(each for each in (state, *state.parents) if each.exists())
+    # os.path: a Path would raise where a folder above may not be looked into, as under systemd's DynamicUser.
+    folder = next((each for each in (state, *state.parents) if os.path.exists(each)), Path("/"))  # noqa: PTH110
     usage = shutil.disk_usage(folder)
     free = usage.free / usage.total
     health = Health.OK if free > 0.1 else Health.WARNING if free > 0.02 else Health.FAILURE
