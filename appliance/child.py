@@ -39,6 +39,9 @@ KEPT_ENVIRONMENT = (
     "OPENBLAS_L2_SIZE",
 )
 
+QUIET = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "OPENCV_LOG_LEVEL": "ERROR"}
+"""No look-ups in the network, and no line of OpenCV's for every try of a camera that is not there."""
+
 
 class ChildLost(Exception):  # noqa: N818 - a child that ends is an event, not our error
     """The child ended, or broke the protocol; `problem` says how."""
@@ -88,7 +91,7 @@ class Child:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
                 pass_fds=tuple(numbers.values()),
-                env={**kept, "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", **(environment or {})},
+                env={**kept, **QUIET, **(environment or {})},
             )
             stack.pop_all()
         return cls(program.name, process, ours)
@@ -160,15 +163,18 @@ class Child:
             self._process.kill()
 
     async def close(self) -> None:
-        """Close the wire, wait a moment for the child to end by itself, then kill it. Never leaves a process behind."""
+        """Close the wire, wait a moment for the child to end by itself, then kill it. One that a driver holds even then is left to the kernel."""
         self._drop_unsent()
         self._end.close()
         try:
-            async with asyncio.timeout(STOP_GRACE_S):
-                await self._process.wait()
-        except TimeoutError:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STOP_GRACE_S):
+                    await self._process.wait()
+                    return
             self.kill()
-            await self._process.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STOP_GRACE_S):
+                    await self._process.wait()
         except asyncio.CancelledError:
             self.kill()
             raise

@@ -62,11 +62,11 @@ class SensorLink:
         """Run the child until it ends, hangs or breaks the protocol: ChildLost or WireError then."""
         memory = create(self._layout)
         descriptors = {"slots": memory}
-        if self.credentials:
-            secret = {"username": self.credentials.username, "password": self.credentials.password.reveal()}
-            descriptors["secret"] = secret_descriptor(json.dumps(secret).encode())
         child: Child | None = None
         try:
+            if self.credentials:
+                secret = {"username": self.credentials.username, "password": self.credentials.password.reveal()}
+                descriptors["secret"] = secret_descriptor(json.dumps(secret).encode())
             child = await Child.start(Program(name=f"sensor {self.sensor}", module="sensors.main", descriptors=descriptors))
             await self._receiver.slots(self._layout, memory)
             child.send(HEARS.encode(self.settings))
