@@ -98,7 +98,10 @@ class Metrics:
 
     def serve(self, host: str, port: int) -> Callable[[], None]:
         """Serve /metrics, and return what stops it. OSError where the port is taken."""
-        server, thread = start_http_server(port, addr=host, registry=self.registry)
+        try:
+            server, thread = start_http_server(port, addr=host, registry=self.registry)
+        except OSError as error:
+            raise OSError(f"metrics.listen: {host}:{port}: {error.strerror or error}") from error
 
         def stop() -> None:
             server.shutdown()
