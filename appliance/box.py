@@ -242,8 +242,7 @@ class Box:
                 self._metrics.stage("judged", what.end, self._clock.now())
             return
         if what.change and what.alert:
-            track, alert = what.track, what.alert
-            self._metrics.track(track.policy, track.view, track.state)
+            alert = what.alert
             self._metrics.change(what.change, alert)
             log.warning(
                 "%s %s: %s on %s (%s): %s", alert.severity.value, what.change.value, alert.policy, alert.view, what.reason.value, alert.summary
@@ -268,7 +267,9 @@ class Box:
         metrics.queue_depth.set(self._pipeline.queue.statistics().waiting)
         metrics.store_up.set(not self._store_failing())
         metrics.disk_free.set(self._health.disk_free)
-        metrics.standing.set(sum(track.is_open for track in self._pipeline.tracks()))
+        tracks = self._pipeline.tracks()
+        metrics.tracks({(track.policy, track.view): track.state for track in tracks})
+        metrics.standing.set(sum(track.is_open for track in tracks))
         for channel in self._outbox.statistics().values():
             metrics.outbox_depth.set(channel.depth)
             metrics.outbox_oldest.set(channel.oldest_age_s)

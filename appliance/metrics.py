@@ -3,7 +3,7 @@
 It counts what it is told and knows nobody who tells it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
@@ -26,6 +26,7 @@ class Metrics:
     def __init__(self) -> None:
         """All series, with what each means."""
         self.registry = registry = CollectorRegistry()
+        self._states: dict[tuple[str, str], AlertState] = {}
         build = Gauge("omniwatch_build_info", "Always 1; the version is the label.", ["version"], registry=registry)
         build.labels(__version__).set(1)
         self._sensors(registry)
@@ -120,10 +121,16 @@ class Metrics:
         """How old a window is at a stage: judged or delivered."""
         self.stages.labels(stage).observe(max(0.0, now.since(window_end).total_seconds()))
 
-    def track(self, policy: str, view: str, state: AlertState) -> None:
-        """The state of a track, after a change."""
-        for each in AlertState:
-            self.alarm_state.labels(policy, view, each.value).set(each is state)
+    def tracks(self, states: Mapping[tuple[str, str], AlertState]) -> None:
+        """The state of every track, by policy and view; the series of those that are gone end."""
+        for policy, view in self._states.keys() - states.keys():
+            for each in AlertState:
+                self.alarm_state.remove(policy, view, each.value)
+        for (policy, view), state in states.items():
+            if self._states.get((policy, view)) is not state:
+                for each in AlertState:
+                    self.alarm_state.labels(policy, view, each.value).set(each is state)
+        self._states = dict(states)
 
     def change(self, change: Change, alert: Alert) -> None:
         """Count a transition."""
