@@ -30,16 +30,23 @@ class Player:
                 self.zero_boot_ns = int(number)
 
 
+def _file(film: Path) -> str:
+    return f"file:{film.resolve()}"
+
+
 @contextmanager
 def played(film: Path, folder: Path) -> Iterator[Player]:
     """The film as a camera, until the block ends."""
+    if not PYTHON.exists():
+        yield Player(_file(film))
+        return
     port = free_port()
     with (folder / "camera.log").open("w") as log:
         command = [str(PYTHON), str(Path(__file__).with_name("rtsp_server.py")), str(film), str(port), "/hall"]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, stdin=subprocess.DEVNULL, text=True)  # noqa: S603
         try:
             serves = process.stdout is not None and process.stdout.readline().startswith("serving")
-            player = Player(f"rtsp://127.0.0.1:{port}/hall" if serves else f"file:{film.resolve()}")
+            player = Player(f"rtsp://127.0.0.1:{port}/hall" if serves else _file(film))
             if process.stdout is not None:
                 threading.Thread(target=player.hear, args=(process.stdout,), name="player", daemon=True).start()
             yield player

@@ -1,5 +1,6 @@
 """The configuration files that a demo writes for the appliance: the hall's, or that of whatever the owner points it at."""
 
+import json
 from pathlib import Path
 
 from appliance.demo.broker import Broker
@@ -52,18 +53,23 @@ policies:
 
 def hall_config(folder: Path, source: str, broker: Broker, metrics_port: int) -> Path:
     """The configuration of the rendered hall, written to `folder`."""
-    text = HALL.read_text().replace("MODEL", str(MODEL)).replace("SOURCE", source)
+    text = HALL.read_text().replace("model: MODEL", f"model: {quoted(str(MODEL))}").replace("source: SOURCE", f"source: {quoted(source)}")
     return _written(folder, text, broker, metrics_port)
 
 
 def source_config(folder: Path, source: str, broker: Broker, metrics_port: int) -> Path:
     """A configuration for any source: a path, or what `sensors.….source` takes."""
     known = source.partition(":")[0] in SCHEMES and ":" in source
-    return _written(folder, SOURCE.format(source=source if known else f"file:{Path(source).resolve()}"), broker, metrics_port)
+    return _written(folder, SOURCE.format(source=quoted(source if known else f"file:{Path(source).resolve()}")), broker, metrics_port)
+
+
+def quoted(text: str) -> str:
+    """`text` as a YAML string, whatever it holds: JSON's are YAML's."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _written(folder: Path, text: str, broker: Broker, metrics_port: int) -> Path:
-    box = BOX.format(box="box", state=folder / "state", metrics=metrics_port, port=broker.port, protocol=broker.protocol)
+    box = BOX.format(box="box", state=quoted(str(folder.resolve() / "state")), metrics=metrics_port, port=broker.port, protocol=broker.protocol)
     path = folder / "appliance.yaml"
     path.write_text(box + text)
     return path

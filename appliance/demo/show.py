@@ -102,6 +102,8 @@ class _Play:
                 figures = scrape(self.metrics_port)
                 process.terminate()
                 code = process.wait(timeout=STOP_S)
+            except subprocess.TimeoutExpired:
+                raise SystemExit(f"the appliance did not stop within {STOP_S:g} s:\n{self._last_words()}") from None
             finally:
                 process.kill()
                 process.wait()
@@ -111,15 +113,18 @@ class _Play:
         until = time.monotonic() + longest_s
         while not event.wait(0.2):
             if process.poll() is not None or time.monotonic() > until:
-                last = (self.folder / "omniwatch.log").read_text().splitlines()[-5:]
-                raise SystemExit(f"{problem}:\n" + "\n".join(last))
+                raise SystemExit(f"{problem}:\n{self._last_words()}")
 
     def _pass(self, process: subprocess.Popen[bytes], seconds: float) -> None:
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
             if process.poll() is not None:
-                raise SystemExit(f"the appliance ended with {process.returncode}; see {self.folder / 'omniwatch.log'}")
+                raise SystemExit(f"the appliance ended with {process.returncode}:\n{self._last_words()}")
             time.sleep(min(left, 0.5))
+
+    def _last_words(self) -> str:
+        """The end of the appliance's log: without --keep it goes with its folder."""
+        return "\n".join((self.folder / "omniwatch.log").read_text().splitlines()[-5:])
 
     def _verdict(self, code: int, result: Score | None) -> int:
         if code:
