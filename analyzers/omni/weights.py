@@ -2,8 +2,8 @@
 
 When the pin of transformers moves, look at: the hooks of `experts.py` (register_quantizer, _process_model_before_weight_loading,
 param_needs_quantization, ConversionOps.convert), the fused names gate_up_proj and down_proj, the attention registry of `tree.py`, that
-the text model hands `tree` on to its attention, and the names in UNQUANTIZED. The tests of `tests/analyzers/test_omni_*.py` fail where
-one of them has changed.
+the text model hands `tree` on to its attention, support_avx512bf16_for_cpu of bitsandbytes' Linear4bit, and the names in UNQUANTIZED.
+The tests of `tests/analyzers/test_omni_*.py` fail where one of them has changed.
 """
 
 from collections.abc import Mapping
@@ -108,6 +108,10 @@ def _thinker(path: Path, quantization: Quantization, device: torch.device) -> Qw
         raise ModelError(f"{path} lacks {len(lacking)} weights ({lacking[0]} …), which would be random; download it again")
     model.set_attn_implementation({"text_config": ATTENTION, "vision_config": "sdpa", "audio_config": "sdpa"})
     model.model.visual.patch_embed = PatchProduct(model.model.visual.patch_embed.proj)
+    for module in model.modules():
+        if isinstance(module, bitsandbytes.nn.Linear4bit):
+            # It would compute in bfloat16 on a CPU that can: less than half as quick on long rows, and scores that differ from CPU to CPU.
+            module.support_avx512bf16_for_cpu = False
     return model.eval()
 
 

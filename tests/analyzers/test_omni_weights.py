@@ -9,6 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from bitsandbytes.functional import dequantize_4bit  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
@@ -103,6 +104,14 @@ def test_a_quantized_model_answers_nearly_as_the_full_one(
     ]
     differences = [abs(full - quantized) for full, quantized in zip(*found, strict=True)]
     assert 0 < max(differences) < WORST[quantization]
+
+
+def test_four_bits_are_computed_with_in_float32_on_any_cpu(tiny_folder: Path) -> None:
+    found = load_as(tiny_folder, Quantization.NF4).model.model.language_model.layers[0].self_attn.q_proj
+    matrix = dequantize_4bit(found.weight.data, found.weight.quant_state)
+    hidden = torch.randn(50, tiny.HIDDEN)
+    with torch.inference_mode():
+        assert torch.allclose(found(hidden), hidden @ matrix.T, atol=1e-5)
 
 
 def test_weights_that_are_missing_are_not_made_up(tiny_folder: Path, tmp_path: Path) -> None:
