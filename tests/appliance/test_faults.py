@@ -47,9 +47,14 @@ def camera() -> Iterator[Camera]:
     server.signal(signal.SIGKILL)
 
 
-def windows(appliance: Appliance, sensor: str) -> int:
+def figures(appliance: Appliance) -> str:
     with urllib.request.urlopen(f"http://127.0.0.1:{appliance.metrics}/metrics", timeout=5) as answer:
-        found = re.search(rf'omniwatch_windows_total{{sensor="{sensor}"}} (\S+)', answer.read().decode())
+        text: str = answer.read().decode()
+    return text
+
+
+def windows(appliance: Appliance, sensor: str) -> int:
+    found = re.search(rf'omniwatch_windows_total{{sensor="{sensor}"}} (\S+)', figures(appliance))
     return int(float(found.group(1))) if found else 0
 
 
@@ -91,11 +96,11 @@ def test_a_killed_judge_comes_back_and_cues_stand_in_meanwhile(appliance: Applia
     os.kill(appliance.children()["analyzers.main"], signal.SIGKILL)
     eventually(lambda: "the judge is down" in appliance.log(), 10, "the loss of the judge is said")
     eventually(lambda: appliance.log().count("the judge is ready") == 2, 60, "the judge is back")
-    with urllib.request.urlopen(f"http://127.0.0.1:{appliance.metrics}/metrics", timeout=5) as answer:
-        text = answer.read().decode()
-    assert 'by="omni"' in text
-    assert 'by="cues"' in text
+    eventually(lambda: 'by="omni"' in figures(appliance), 40, "the judge answers, as soon as something stirs")
+    assert 'by="cues"' in figures(appliance)
+    downs = appliance.log().count("the judge is down")
     assert appliance.stop() == 0
+    assert appliance.log().count("the judge is down") == downs == 1
 
 
 def test_a_model_that_is_missing_is_an_alarm_and_cues_answer(appliance: Appliance, listener: Listener) -> None:
