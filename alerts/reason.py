@@ -21,7 +21,7 @@ class Reason(StrEnum):
     UPDATED = "updated"
     """More is known of an open alarm."""
     WITHDRAWN = "withdrawn"
-    """The policy, or its view, is no longer in the configuration."""
+    """The policy, or its view, is no longer in the configuration; or a model opened the alarm and there is none any more."""
 
     # Changed and on record, but not told.
     SHELVED = "shelved"
