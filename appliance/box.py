@@ -83,7 +83,7 @@ class Box:
         configuration, now = self._configuration, self._clock.now
         stack.callback(self._metrics.serve(configuration.metrics.host, configuration.metrics.port))
         self._store = await self._open_store(configuration.state)
-        stack.push_async_callback(self._close_store)
+        stack.push_async_callback(lambda: self._store.close(self._clock.now()))
         self._channel = mqtt_channel(configuration, now, self._linked)
         self._outbox = Outbox(self._store, {MQTT: self._channel} if self._channel else {}, now)
         self._presence = Presence(self._channel, now) if self._channel else None
@@ -96,7 +96,10 @@ class Box:
         looks = Looks(queue=self._pipeline.queue.statistics, store_failing=self._store_failing, broker_connected=self._broker_connected)
         self._health = Health(looks, self._fleet, configuration.state, self._clock)
         self._pipeline.observers.extend((self._count, self._health.saw))
-        self._pipeline.remember(await self._store.tracks())
+        try:
+            self._pipeline.remember(await self._store.tracks())
+        except StoreFailed as error:
+            log.error("what stood before cannot be read and is forgotten: %s", error)  # noqa: TRY400 - no reason to watch nothing
         await self._apply(configuration)
         self._metrics.reloaded(now().utc)
 
@@ -138,9 +141,6 @@ class Box:
                 "restarted: nobody watched for %.0f s, since %s", gap.total_seconds(), store.opened.gap_from.utc.isoformat(timespec="seconds")
             )
         return store
-
-    async def _close_store(self) -> None:
-        await self._store.close(self._clock.now())
 
     async def _apply(self, configuration: Configuration) -> None:
         """Make the box what `configuration` says, leaving alone what stays the same."""
