@@ -171,9 +171,10 @@ def _only(everything: Watch, sensor: SensorConfig) -> Watch:
 class Report:
     """Prints the lines of a replay as they come."""
 
-    def __init__(self, console: Console, *, as_json: bool, progress: Callable[[float], None]) -> None:
-        """`progress` is told how many seconds have been judged."""
+    def __init__(self, console: Console, recording: str, *, as_json: bool, progress: Callable[[float], None]) -> None:
+        """`recording`: its file's name; `progress` is told how many seconds have been judged."""
         self._console = console
+        self._recording = recording
         self._as_json = as_json
         self.seen = progress
         self._alarms = 0
@@ -186,14 +187,15 @@ class Report:
             if self._as_json:
                 self._print(Line(at_s=_at(what.end, begin), what=what))
             return
-        if what.alert and what.change in (Change.OPENED, Change.REOPENED, Change.CLEARED):
+        # What is not told (in a cooldown, say) is on record in the store of a running box; here only what somebody would have heard.
+        if what.told and what.alert and what.change in (Change.OPENED, Change.REOPENED, Change.CLEARED):
             self._alarms += what.change is not Change.CLEARED
             line = Line(at_s=_at(what.alert.changed, begin), what=what)
             self._print(line)
 
     def _print(self, line: Line) -> None:
         if self._as_json:
-            self._console.out(json.dumps(line.as_json(), ensure_ascii=False), highlight=False)
+            self._console.out(json.dumps({**line.as_json(), "recording": self._recording}, ensure_ascii=False), highlight=False)
             return
         alert = line.what.alert if isinstance(line.what, Decision) else None
         if alert:
@@ -201,10 +203,15 @@ class Report:
             mark = "[bold red]ALARM  [/bold red]" if opened else "[green]cleared[/green]"
             self._console.print(f"{_clock(line.at_s)}  {mark}  {alert.severity.value:8}  {alert.policy:24} {escape(alert.summary)}", highlight=False)
 
-    def close(self, name: str) -> None:
+    @property
+    def is_empty(self) -> bool:
+        """Whether not one window was judged."""
+        return not self._verdicts
+
+    def close(self) -> None:
         """The last line for people."""
         verdicts = ", ".join(f"{count} {verdict.replace('_', ' ')}" for verdict, count in self._verdicts.most_common())
-        self._console.print(f"{escape(name)}: {self._alarms} alarms; judgements: {verdicts or 'none'}", highlight=False)
+        self._console.print(f"{escape(self._recording)}: {self._alarms} alarms; judgements: {verdicts or 'none'}", highlight=False)
 
 
 def _at(moment: Moment, begin: Moment) -> float:
@@ -239,14 +246,18 @@ def _judge_one(recording: Path, configuration: Configuration, sensor: SensorConf
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[at]}"), TimeElapsedColumn())
     with Progress(*columns, console=words, transient=True) as bar:
         task = bar.add_task(escape(recording.name), total=None, at="")
-        report = Report(Console(soft_wrap=True), as_json=as_json, progress=lambda at: bar.update(task, at=f"{at:.0f} s judged"))
+        report = Report(Console(soft_wrap=True), recording.name, as_json=as_json, progress=lambda at: bar.update(task, at=f"{at:.0f} s judged"))
         try:
             asyncio.run(replay(recording.resolve(), configuration, sensor, start=start, report=report))
         except ChildLost as error:
             words.print(f"[red]{escape(recording.name)}: {escape(str(error))}[/red]", highlight=False)
             return False
+    if report.is_empty:
+        length_s = sensor.settings.window.length_s
+        words.print(f"[red]{escape(recording.name)}: not one whole window of {length_s:g} s in it, so nothing was judged[/red]", highlight=False)
+        return False
     if not as_json:
-        report.close(recording.name)
+        report.close()
     return True
 
 

@@ -48,3 +48,12 @@ def test_a_recording_that_cannot_be_read_is_said_and_is_no_all_clear(tmp_path: P
     assert done.returncode == 1
     assert "garbage.mp4" in done.stderr
     assert done.stdout == ""
+
+
+def test_a_recording_shorter_than_a_window_is_said_to_be_too_short(recordings: Path, tmp_path: Path) -> None:
+    long = tmp_path / "long.yaml"
+    long.write_text(CONFIG.read_text().replace("length: 2s, every: 1s", "length: 8s, every: 4s"))
+    command = [sys.executable, "-m", "appliance", "judge", str(recordings / "worker_zone.mp4"), "--config", str(long)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert "not one whole window of 8 s" in done.stderr
