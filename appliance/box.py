@@ -56,7 +56,7 @@ class Box:
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
         self._judge = JudgeLink(self._judge_changed, self._measured)
-        self._store_problem = ""
+        self._store_problem = self._judge_problem = ""
 
     async def run(self) -> None:
         """Open, run until told to stop, close."""
@@ -221,9 +221,10 @@ class Box:
         if self._pipeline.judge is None:  # the end of one that is no longer wanted
             return
         self._health.judge(news)
+        said, self._judge_problem = self._judge_problem, "" if news.condition is JudgeCondition.READY else news.detail or self._judge_problem
         if news.condition is JudgeCondition.READY:
             log.info("the judge is ready: %s on %s, %.2f GB of weights", news.model, news.device, news.weight_bytes / 1e9)
-        elif news.condition is JudgeCondition.DOWN:
+        elif news.condition is JudgeCondition.DOWN and news.detail != said:  # once an outage, however often it is tried again
             log.warning("the judge is down: %s; cues stand in", news.detail)
 
     def _judge_lost(self, _problem: str) -> None:

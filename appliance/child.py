@@ -158,9 +158,10 @@ class Child:
         return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
 
     def kill(self) -> None:
-        """End it at once."""
-        with suppress(ProcessLookupError):
-            self._process.kill()
+        """End it at once. Not by the process's own `kill`: where it has just ended, that takes its exit status away from asyncio, which complains."""
+        if self._process.returncode is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
 
     async def close(self) -> None:
         """Close the wire, wait a moment for the child to end by itself, then kill it. One that a driver holds even then is left to the kernel."""

@@ -110,3 +110,4 @@ def test_a_model_that_is_missing_is_an_alarm_and_cues_answer(appliance: Applianc
     assert "there is no folder" in appliance.log()
     eventually(lambda: listener.events("something-there", "opened"), 40, "cues answer in its place")
     assert listener.events("something-there", "opened")[0]["data"]["by"] == "cues"
+    assert appliance.log().count("the judge is down") == 1, "an outage is said once"
