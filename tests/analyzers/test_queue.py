@@ -173,7 +173,7 @@ def test_what_the_queue_remembers_of_views_that_are_gone_is_nothing() -> None:
 class Accounting(RuleBasedStateMachine):
     """Whatever happens in whatever order, every question that goes in comes out once: taken, superseded or too old."""
 
-    def __init__(self) -> None:  # noqa: D107 - Hypothesis calls it
+    def __init__(self) -> None:
         super().__init__()
         self.queue = live(capacity=4)
         self.now_s = 0.0
