@@ -4,7 +4,6 @@ Time is in what it is given. A pair is finished once both senses have passed its
 that the other will not come. A pair without a free slot is dropped and counted, unless this is a replay: then the slot is waited for.
 """
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -14,20 +13,16 @@ from numpy.typing import NDArray
 from sensors.grid import Grid
 from sensors.holds import Holds
 from sensors.moment import NANOSECONDS, Moment
-from sensors.picture import Frame, cropped, fitted, for_cues, masked
+from sensors.picture import Frame, cropped, fitted, masked
+from sensors.readings import Readings
 from sensors.settings import FRAMES_A_PAIR, SAMPLE_RATE_HZ, SensorSettings
-from sensors.sight_cues import SightMeter, SightReading
 from sensors.slots import SlotLayout, Slots
-from sensors.sound_cues import SoundMeter, SoundReading
-from sensors.summary import summarise
 from sensors.window import Sense, View, ViewId, Window, WindowId
 
 EARLY_NS = NANOSECONDS // 10
 """The first frame of a source stands for an instant up to 100 ms before it: recordings often begin with a little sound alone."""
 GRACE_NS = 2 * NANOSECONDS
 """How far one sense may be ahead of the other before that one is taken to be missing."""
-CUE_EVERY_NS = NANOSECONDS // 5
-BLOCK = SAMPLE_RATE_HZ // 10
 MAX_FILL = SAMPLE_RATE_HZ // 10
 """A hole in the sound of up to 100 ms is filled with silence, also at a source's very beginning and end."""
 SNAP = SAMPLE_RATE_HZ // 100
@@ -77,9 +72,7 @@ class Assembly:
         self.epoch = 0
         self._senses: frozenset[Sense] = frozenset()
         self._zones = {zone.view: zone for zone in settings.zones}
-        # What the place usually looks and sounds like outlives a reconnection.
-        self._sight_meter = SightMeter({view: self._zones.get(view) for view in self._layout.views})
-        self._sound_meter = SoundMeter()
+        self._readings = Readings(settings)
         self._reset()
 
     def begin(self, senses: frozenset[Sense]) -> None:
@@ -103,11 +96,8 @@ class Assembly:
         self._before: tuple[int, Frame] | None = None
         self._apart_ns = 0
         self._sight_ns = self._sound_ns = 0
-        self._next_cue_ns = 0
         self._sample: int | None = None
-        self._block = np.empty(0, np.float32)
-        self._sight_readings: deque[tuple[SightReading, ...]] = deque(maxlen=4096)
-        self._sound_readings: deque[SoundReading] = deque(maxlen=4096)
+        self._readings.begin()
 
     # Sight.
 
@@ -115,7 +105,7 @@ class Assembly:
         """A frame, at a time of the sensor. The grid's instants since the frame before get whichever of the two is nearer."""
         self.figures.frames += 1
         self.figures.last_frame_ns = at_ns
-        self._measure(at_ns, frame)
+        self._readings.see(at_ns, frame)
         if self._before is None or at_ns - self._before[0] > 2 * self._grid.stale_ns:
             # The instants of a long gap stay empty; there may be millions of them.
             self._place_until(self._before[0] + self._grid.stale_ns if self._before else at_ns, at_ns, frame)
@@ -143,11 +133,6 @@ class Assembly:
         nearest, distance = (frame, ahead) if self._before is None or ahead <= behind else (self._before[1], behind)
         return nearest if distance <= self._grid.stale_ns else None
 
-    def _measure(self, at_ns: int, frame: Frame) -> None:
-        if at_ns >= self._next_cue_ns:
-            self._sight_readings.append(self._sight_meter.see(for_cues(frame.luma(), self._settings.masks), at_ns))
-            self._next_cue_ns = at_ns + CUE_EVERY_NS * 9 // 10  # a frame that comes a little early still counts as the fifth of its second
-
     def _place_frame(self, instant: int, frame: Frame) -> None:
         number, place = self._grid.pair_of(instant)
         pair = self._pair(number)
@@ -171,7 +156,7 @@ class Assembly:
         if self._sample is None or place - self._sample > MAX_FILL:
             missing = place % self._grid.samples
             self._sample = place if self._sample is not None or missing > MAX_FILL else place - missing
-            self._block = np.empty(0, np.float32)
+            self._readings.break_off()
         if place - self._sample > SNAP:
             samples = np.concatenate([np.zeros(place - self._sample, np.float32), samples])
         elif self._sample - place > SNAP:
@@ -191,17 +176,9 @@ class Assembly:
             self._sample += len(some)
             samples = samples[len(some) :]
             self._sound_ns = self.figures.last_sound_ns = self._sample * NANOSECONDS // SAMPLE_RATE_HZ
-            self._hear(some)
+            self._readings.hear(some, self._sample)
+            self.figures.level_dbfs = self._readings.level_dbfs
             self._finish()
-
-    def _hear(self, samples: NDArray[np.float32]) -> None:
-        self._block = np.concatenate([self._block, samples])
-        while len(self._block) >= BLOCK and self._sample is not None:
-            at_ns = (self._sample - len(self._block)) * NANOSECONDS // SAMPLE_RATE_HZ
-            reading = self._sound_meter.hear(self._block[:BLOCK], at_ns)
-            self.figures.level_dbfs = reading.loud
-            self._sound_readings.append(reading)
-            self._block = self._block[BLOCK:]
 
     # Pairs and windows.
 
@@ -290,23 +267,14 @@ class Assembly:
 
     def _views(self, pairs: list[_Pair], start_ns: int, end_ns: int, senses: frozenset[Sense]) -> tuple[View, ...]:
         """Each view's shape and cues. A sense with a gap in the window has neither."""
-        seen, heard = Sense.SIGHT in senses, Sense.SOUND in senses
-        sight = [readings for readings in self._sight_readings if seen and start_ns <= readings[0].at_ns < end_ns]
-        sound = [reading for reading in self._sound_readings if heard and start_ns <= reading.at_ns < end_ns]
-        out = []
-        for place, view in enumerate(self._layout.views):
-            height, width = pairs[0].shapes[view] if seen else (0, 0)
-            cues = summarise([readings[place] for readings in sight], sound)
-            out.append(View(id=view, height=height, width=width, cues=cues))
-        return tuple(out)
+        cues = self._readings.cues(start_ns, end_ns, senses, len(self._layout.views))
+        sizes = [pairs[0].shapes[view] if Sense.SIGHT in senses else (0, 0) for view in self._layout.views]
+        views = zip(self._layout.views, sizes, cues, strict=True)
+        return tuple(View(id=view, height=height, width=width, cues=of) for view, (height, width), of in views)
 
     def _forget(self, before: int) -> None:
         """Let go of pairs that no later window needs."""
         for number in [number for number in self._pairs if number < before]:
             self._holds.drop(self._pairs.pop(number).slot)
         self._skipped = {number for number in self._skipped if number >= before}
-        start_ns = self._grid.pair_start_ns(before)
-        while self._sight_readings and self._sight_readings[0][0].at_ns < start_ns:
-            self._sight_readings.popleft()
-        while self._sound_readings and self._sound_readings[0].at_ns < start_ns:
-            self._sound_readings.popleft()
+        self._readings.forget(self._grid.pair_start_ns(before))
