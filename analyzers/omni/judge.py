@@ -22,7 +22,7 @@ from analyzers.omni.weights import Loaded
 from analyzers.policy import Policy
 from sensors.moment import NANOSECONDS
 from sensors.slots import Slots
-from sensors.window import Sense, SensorId, Window
+from sensors.window import Sense, SensorId
 
 MAX_TOKENS = 8192
 """Of rows, padding included, that go through the model together. A window that has more goes alone."""
@@ -101,7 +101,7 @@ class OmniJudge:
         sound = mel(memory.window_sound(window.slots), self._loaded.extractor) if Sense.SOUND in window.senses else None
         branches, sights = [], []
         for number, places in able.items():
-            sight = _sight(window, batch[number], memory)
+            sight = _sight(batch[number], memory)
             leaves = tuple(prompt.leaf(batch[number].policies[place]) for place in places)
             sights += [sight] if sight else []
             branches.append(Branch(tokens=prompt.branch(sight_tokens(sight[1]) if sight else 0), grid=sight[1] if sight else None, leaves=leaves))
@@ -168,8 +168,8 @@ def _able(asked: Question) -> tuple[int, ...]:
     return tuple(place for place, policy in enumerate(asked.policies) if senses and not policy.senses - senses)
 
 
-def _sight(window: Window, asked: Question, memory: Slots) -> tuple[NDArray[np.uint8], Grid] | None:
-    view = window.view(asked.view)
+def _sight(asked: Question, memory: Slots) -> tuple[NDArray[np.uint8], Grid] | None:
+    window, view = asked.window, asked.window.view(asked.view)  # a question's window need hold no view but its own
     if Sense.SIGHT not in window.senses or not view.height:
         return None
     return patches(memory.window_frames(window.slots, view.id, view.height, view.width))

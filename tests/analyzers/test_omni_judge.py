@@ -67,6 +67,16 @@ def test_a_batch_says_what_each_question_says_alone(loaded: "Loaded", make_scene
     assert together == pytest.approx(alone, abs=1e-5)
 
 
+def test_questions_whose_windows_hold_their_own_view_alone_are_still_one_row(loaded: "Loaded", make_scene: SceneMaker) -> None:
+    """So they travel: each question takes only its own view along."""
+    scene = make_scene()
+    window = scene.window((0, 1))
+    whole = Question(window=window, view=scene.whole, policies=(PERSON,))
+    door = Question(window=window, view=scene.door, policies=(SMOKE,))
+    alone = [replace(asked, window=replace(window, views=(window.view(asked.view),))) for asked in (whole, door)]
+    assert scores(judged(loaded, scene, *alone)) == pytest.approx(scores(judged(loaded, scene, whole, door)))
+
+
 def test_a_policy_that_is_changed_leaves_every_other_score_as_it_was(loaded: "Loaded", make_scene: SceneMaker) -> None:
     scene = make_scene()
 
