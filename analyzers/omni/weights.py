@@ -57,7 +57,7 @@ def load(settings: JudgeSettings) -> Loaded:
     found = read(path)
     try:
         model = _thinker(path, settings.quantization, device)
-        tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
         extractor = WhisperFeatureExtractor.from_pretrained(path, local_files_only=True)
         prompt = Prompt(tokenizer)
     except PromptError as error:
@@ -92,7 +92,7 @@ def _free(device: torch.device) -> Machine:
 def _thinker(path: Path, quantization: Quantization, device: torch.device) -> Qwen3OmniMoeThinkerForConditionalGeneration:
     # A CPU without units for bfloat16 is two to three times slower in it.
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
-    config = AutoConfig.from_pretrained(path, local_files_only=True)
+    config = AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False)
     model, told = Qwen3OmniMoeThinkerForConditionalGeneration.from_pretrained(
         path,
         config=getattr(config, "thinker_config", config),
