@@ -10,6 +10,8 @@ from appliance.problems import HintedError
 from sensors.secret import Secret
 
 MAX_SECRET = 4096
+FOLDER = "omniwatch_"
+"""What systemd puts before a file's name where a whole folder is one credential: `LoadCredential=omniwatch:/etc/omniwatch/secrets`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +34,7 @@ class Keyring:
         """The secret called `name`. HintedError, saying where it was looked for, where there is none."""
         if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", name):
             raise HintedError(f'"{name}" is no name of a secret', "use letters, digits, _, - and .")
-        file = self.folder / name
+        file = next((self.folder / each for each in (name, FOLDER + name) if (self.folder / each).exists()), self.folder / name)
         try:
             with file.open("rb") as stream:
                 data = stream.read(MAX_SECRET + 1)

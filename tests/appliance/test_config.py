@@ -15,6 +15,7 @@ from analyzers.judgement import JudgeKind
 from analyzers.policy import Acknowledge, CueRule, OnNoData, Severity, Trigger
 from analyzers.schedule import parse
 from appliance.config import MAX_SLOT_BYTES, ConfigError, Configuration, Credentials, JudgeConfig, MetricsConfig, load, slots
+from appliance.keyring import Keyring
 from sensors.cues import Box, CueName
 from sensors.secret import Secret
 from sensors.settings import SensorSettings, SoundUse, WindowShape, Zone
@@ -184,6 +185,12 @@ def test_what_looks_like_a_truth_a_time_or_an_octal_number_stays_what_was_writte
     text = "site: on\nbox: y\ntimezone: UTC\nsensors: {off: {source: 'mic:0755', sound: keep}}\n"
     found = read(tmp_path, text)
     assert (found.site, found.box, found.sensors[0].settings.sensor, found.sensors[0].settings.source) == ("on", "y", "off", "mic:0755")
+
+
+def test_systemd_gives_a_whole_folder_of_secrets_with_a_prefix(tmp_path: Path) -> None:
+    (tmp_path / "omniwatch_cell").write_text("hunter2\n")
+    keyring = Keyring.beside(tmp_path / "box.yaml", {"CREDENTIALS_DIRECTORY": str(tmp_path)})
+    assert keyring.find("cell").reveal() == "hunter2"
 
 
 def test_secrets_come_from_systemd_where_it_gives_any(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
