@@ -48,7 +48,7 @@ class Box:
     def __init__(self, path: Path, configuration: Configuration) -> None:
         """Nothing is opened yet; to be made where an event loop runs."""
         self._path = path
-        self._configuration = configuration
+        self._configuration = self._started = configuration
         self._watch: Watch = watch(configuration)
         self._clock = BoxClock()
         self._metrics = Metrics()
@@ -180,7 +180,7 @@ class Box:
             self._systemd.tell(READY="1")
 
     def _warn_of_restart(self, new: Configuration) -> None:
-        old = self._configuration
+        old = self._started  # what runs of these: earlier reloads have not changed it
         fixed = {
             "notify.mqtt": old.mqtt != new.mqtt,
             "metrics": old.metrics != new.metrics,
