@@ -278,10 +278,10 @@ class Box:
             metrics.outbox_undurable.set(channel.undurable)
 
     def _heartbeat(self) -> dict[str, float]:
-        status = self._fleet.status().values()
+        status, now = self._fleet.status().values(), self._clock.now()
         return {
             "sensors": len(status),
-            "sensors_online": sum(sensor.is_online for sensor in status),
+            "sensors_online": sum(sensor.delivers(now) for sensor in status),
             "judge_ready": int(self._judge.ready),
             "alarms": sum(track.is_open for track in self._pipeline.tracks()),
         }

@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import partial
 
 from appliance.clock import Clock
@@ -15,7 +16,7 @@ from appliance.metrics import Metrics
 from appliance.sensor_link import SensorLink
 from appliance.supervisor import Backoff, keep
 from sensors.fault import FaultReason
-from sensors.moment import Moment
+from sensors.moment import NANOSECONDS, Moment
 from sensors.news import SensorCondition, SensorFigures, SensorNews
 from sensors.slots import SlotLayout
 from sensors.window import SensorId, Window, WindowId
@@ -23,6 +24,8 @@ from sensors.window import SensorId, Window, WindowId
 log = logging.getLogger("omniwatch.sensor")
 
 BACKOFF = Backoff()
+LATE = timedelta(seconds=2)
+"""A process that lives tells of a stall itself; by then it would have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,11 +36,20 @@ class SensorStatus:
     since: Moment
     figures: SensorFigures | None = None
     restarts: int = 0
+    stall_after: timedelta
 
-    @property
-    def is_online(self) -> bool:
-        """Whether it delivers."""
-        return self.news.condition is SensorCondition.ONLINE
+    def delivers(self, at: Moment) -> bool:
+        """Whether something fresh has come. A process that hangs says nothing of it: what it last said grows old."""
+        if self.news.condition is not SensorCondition.ONLINE:
+            return False
+        newest_ns = self.since.boot_ns
+        if figures := self.figures:
+            newest_ns = max(newest_ns, figures.last_frame_boot_ns, figures.last_sound_boot_ns)
+        return at.boot_ns - newest_ns <= (self.stall_after + LATE).total_seconds() * NANOSECONDS
+
+    def is_lost(self, at: Moment) -> bool:
+        """Whether it has given out. One that opens for the first time has not."""
+        return self.news.condition is SensorCondition.LOST or (self.news.condition is SensorCondition.ONLINE and not self.delivers(at))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +88,8 @@ class Fleet:
 
     def _start(self, name: SensorId, config: SensorConfig) -> None:
         link = SensorLink(config.settings, config.credentials, self)
-        self._status[name] = SensorStatus(news=SensorNews(sensor=name, condition=SensorCondition.OPENING), since=self._clock.now())
+        news, stall_after = SensorNews(sensor=name, condition=SensorCondition.OPENING), timedelta(seconds=config.settings.stall_after_s)
+        self._status[name] = SensorStatus(news=news, since=self._clock.now(), stall_after=stall_after)
         task = asyncio.create_task(keep(f"sensor {name}", link.run_once, BACKOFF, partial(self._lost, name)), name=f"sensor {name}")
         self._links[name] = (config, link, task)
 

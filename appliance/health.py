@@ -102,7 +102,7 @@ class Health:
         """Answer the built-in policies as things stand at `at`, then let the second pass for every track."""
         self._notice(at)
         status = self._fleet.status()
-        lost = frozenset(name for name, sensor in status.items() if sensor.news.condition is SensorCondition.LOST)
+        lost = frozenset(name for name, sensor in status.items() if sensor.is_lost(at))
         opening = any(sensor.news.condition is SensorCondition.OPENING for sensor in status.values())
         self._losses = observed(self._losses, lost, at)
         pipeline.grouped = self._losses.grouped

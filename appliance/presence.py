@@ -40,10 +40,9 @@ class Presence:
 
     async def refresh(self, tracks: tuple[Track, ...], sensors: Sensors, figures: Mapping[str, float]) -> None:
         """Publish what has changed or is due. What has left the configuration is removed."""
-        topics = self._channel.topics
+        topics, now = self._channel.topics, self._now()
         values = {topics.state(track.policy, track.view): _state(track) for track in tracks}
-        values |= {topics.sensor(status.news.sensor): _sensor(status) for status in sensors.values()}
-        now = self._now()
+        values |= {topics.sensor(status.news.sensor): _sensor(status, now) for status in sensors.values()}
         due = [topic for topic, value in values.items() if self._is_due(topic, value, now)]
         gone = [topic for topic in self._published if topic not in values]
         async with asyncio.TaskGroup() as tasks:
@@ -77,11 +76,11 @@ def _state(track: Track) -> bytes:
     return json.dumps(body).encode()
 
 
-def _sensor(status: SensorStatus) -> bytes:
+def _sensor(status: SensorStatus, now: Moment) -> bytes:
     news = status.news
     body = {
         "sensor": news.sensor,
-        "online": status.is_online,
+        "online": status.delivers(now),
         "condition": news.condition.value,
         "reason": news.reason,
         "since": status.since.utc.isoformat(),

@@ -1,14 +1,18 @@
 """The fleet: real sensor processes, started and stopped as the configuration says."""
 
 import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from appliance.clock import BoxClock
 from appliance.config import load
-from appliance.fleet import Fleet, Uses
+from appliance.fleet import Fleet, SensorStatus, Uses
 from appliance.metrics import Metrics
+from sensors.moment import NANOSECONDS, BootId, Moment
+from sensors.news import SensorCondition, SensorFigures, SensorNews
 from sensors.slots import SlotLayout
 from sensors.window import SensorId, Window
 
@@ -50,3 +54,16 @@ def test_a_stop_in_the_middle_of_a_reload_is_not_swallowed_by_it(tmp_path: Path)
         await fleet.close()
 
     asyncio.run(story())
+
+
+def test_a_sensor_whose_process_hangs_is_lost_although_the_last_that_it_said_was_that_it_is_online() -> None:
+    start = Moment(utc=datetime(2026, 3, 1, tzinfo=UTC), boot_ns=100 * NANOSECONDS, boot_id=BootId("b"))
+    online = SensorNews(sensor=SensorId("gate"), condition=SensorCondition.ONLINE)
+    status = SensorStatus(news=online, since=start, stall_after=timedelta(seconds=10))
+    assert status.delivers(start.plus(timedelta(seconds=12)))
+    assert status.is_lost(start.plus(timedelta(seconds=13)))
+    fresh = replace(status, figures=SensorFigures(sensor=SensorId("gate"), last_frame_boot_ns=start.boot_ns + 5 * NANOSECONDS))
+    assert fresh.delivers(start.plus(timedelta(seconds=17)))
+    assert fresh.is_lost(start.plus(timedelta(seconds=18)))
+    opening = replace(status, news=replace(online, condition=SensorCondition.OPENING))
+    assert not opening.is_lost(start.plus(timedelta(hours=1)))

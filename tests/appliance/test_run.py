@@ -79,9 +79,11 @@ def test_a_stopped_sensor_process_is_replaced_and_the_box_goes_on(appliance: App
     eventually(lambda: any(body["online"] for body in listener.of("/sensor/wall")), OPENING_S, "the sensor is online")
     os.kill(appliance.children()["sensors.main"], signal.SIGSTOP)
     beats = len(listener.of("/heartbeat"))
-    eventually(lambda: listener.of("/sensor/wall")[-1]["restarts"] == 1, 45, "the stopped process is replaced")
+    eventually(lambda: listener.events("sensor-lost", "opened"), 17, "what hangs is told before the process is given up")
+    assert listener.of("/sensor/wall")[-1]["restarts"] == 0
+    eventually(lambda: listener.of("/sensor/wall")[-1]["restarts"] == 1, 30, "the stopped process is replaced")
     assert len(listener.of("/heartbeat")) > beats
-    assert listener.events("sensor-lost", "opened")
+    eventually(lambda: listener.events("sensor-lost", "cleared"), 20, "it is back")
 
 
 def test_a_publish_that_the_broker_refuses_is_reported_and_not_swallowed(appliance: Appliance, broker: Broker) -> None:
