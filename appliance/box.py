@@ -11,14 +11,12 @@ from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from alerts.alert import Change
-from alerts.decision import Decision
-from alerts.notification import Delivery, Notification, Outcome
+from alerts.audience import Audience
+from alerts.notification import Delivery, Notification
 from analyzers.interview import JudgeCondition, JudgeNews
-from analyzers.judgement import Judgement
 from appliance import __version__
 from appliance.clock import BoxClock
-from appliance.config import ConfigError, Configuration, Problem, load
+from appliance.config import Configuration
 from appliance.database import StoreInUse
 from appliance.fleet import Fleet, Uses
 from appliance.health import Health, Looks
@@ -26,6 +24,8 @@ from appliance.judge_link import JudgeLink, Work
 from appliance.metrics import Metrics
 from appliance.outbox import Outbox
 from appliance.presence import Presence
+from appliance.reload import reload
+from appliance.report import Parts, Report
 from appliance.store import MEMORY, Store, StoreFailed
 from appliance.supervisor import Backoff, Pulse, Systemd, keep, ping
 from appliance.watch import Watch, watch
@@ -39,7 +39,6 @@ JUDGE_LATE_S = 30.0
 """And so much longer than the judge's own deadline the loop that asks it."""
 DRAIN_S = 2.0
 MQTT = "mqtt"
-TOLD = (Outcome.DELIVERED, Outcome.UNHEARD)
 
 
 class Box:
@@ -88,14 +87,16 @@ class Box:
         self._outbox = Outbox(self._store, {MQTT: self._channel} if self._channel else {}, now)
         self._presence = Presence(self._channel, now) if self._channel else None
         self._pipeline = new_pipeline(configuration, clock=self._clock, judge=None, store=self._store, teller=self._outbox)
-        self._pipeline.channels = (MQTT,) if self._channel else ()
+        self._pipeline.audiences = (Audience(channel=MQTT),) if self._channel else ()
         self._pipeline.durable = not self._store_problem
         uses = Uses(window=self._pipeline.window, slots=self._judge.slots, void=self._pipeline.drop, detach=self._judge.detach)
         self._fleet = Fleet(uses, self._clock, self._metrics)
         self._pipeline.release = self._fleet.release
         looks = Looks(queue=self._pipeline.queue.statistics, store_failing=self._store_failing, broker_connected=self._broker_connected)
         self._health = Health(looks, self._fleet, configuration.state, self._clock)
-        self._pipeline.observers.extend((self._count, self._health.saw))
+        parts = Parts(fleet=self._fleet, health=self._health, judge=self._judge, outbox=self._outbox, pipeline=self._pipeline)
+        self._report = Report(self._metrics, self._clock, parts)
+        self._pipeline.observers.extend((self._report.decided, self._health.saw))
         try:
             self._pipeline.remember(await self._store.tracks())
         except StoreFailed as error:
@@ -111,11 +112,11 @@ class Box:
             "judge": keep("judge", self._judge.run_once, Backoff(first_s=1.0, most_s=60.0), self._judge_lost),
             "store": self._store.run(self._clock.now, lambda: self._pulse.beat("store")),
             "disk": self._health.watch_disk(),
-            "watchdog": ping(self._systemd, self._pulse, self._status),
+            "watchdog": ping(self._systemd, self._pulse, self._report.status),
             "reload": self._reloads(),
         }
         if self._presence:
-            loops["presence"] = self._presence.run(self._pipeline.tracks, self._fleet.status, self._heartbeat)
+            loops["presence"] = self._presence.run(self._pipeline.tracks, self._fleet.status, self._report.heartbeat)
         if self._channel:
             loops["outbox"] = self._outbox.run(self._told, lambda: self._pulse.beat("outbox"))
             loops["mqtt"] = keep("mqtt", self._channel.run, Backoff(), lambda _problem: None)
@@ -157,39 +158,16 @@ class Box:
         await self._fleet.apply(configuration.sensors)
 
     async def _reloads(self) -> None:
-        """SIGHUP: take a good configuration; of a bad one say what is wrong, keep the old one and raise the alarm."""
+        """SIGHUP: take the file as it is now, or keep what runs and raise the alarm."""
         while True:
             await self._reload.wait()
             self._reload.clear()
             self._systemd.tell(RELOADING="1")
-            try:
-                configuration = await asyncio.to_thread(load, self._path)
-            except ConfigError as error:
-                for problem in error.problems:
-                    log.error("%s", in_a_line(problem))  # noqa: TRY400 - the owner's fault needs no trace
-                log.error("the configuration was not reloaded: %d problems; the old one stays", len(error.problems))  # noqa: TRY400
-                self._health.reload_failed = True
-                self._metrics.reloaded(None)
-            else:
-                self._warn_of_restart(configuration)
-                await self._apply(configuration)
-                self._pulse.allow("judge", self._judge_late_s())
-                self._health.reload_failed = False
-                self._metrics.reloaded(self._clock.now().utc)
-                log.info("configuration reloaded")
+            good = await reload(self._path, self._started, self._apply)
+            self._health.reload_failed = not good
+            self._metrics.reloaded(self._clock.now().utc if good else None)
+            self._pulse.allow("judge", self._judge_late_s())
             self._systemd.tell(READY="1")
-
-    def _warn_of_restart(self, new: Configuration) -> None:
-        old = self._started  # what runs of these: earlier reloads have not changed it
-        fixed = {
-            "notify.mqtt": old.mqtt != new.mqtt,
-            "metrics": old.metrics != new.metrics,
-            "state": old.state != new.state,
-            "judge.max_age": old.judge.max_age != new.judge.max_age,
-            "site and box": (old.site, old.box) != (new.site, new.box),
-        }
-        for name in (name for name, changed in fixed.items() if changed):
-            log.warning("the change of %s takes effect at the next start", name)
 
     def _judge_late_s(self) -> float:
         return JUDGE_LATE_S + self._configuration.judge.deadline.total_seconds()
@@ -203,7 +181,7 @@ class Box:
             await asyncio.sleep(due - loop.time())
             self._metrics.loop_lag.observe(max(0.0, loop.time() - due))
             await self._health.second(self._pipeline, self._watch, self._clock.now())
-            self._gauge()
+            self._report.gauge(self._store_failing())
             self._pulse.beat("second")
             if not self._channel:
                 self._pulse.beat("outbox")
@@ -231,68 +209,14 @@ class Box:
         self._metrics.judge_restarts.inc()
 
     def _measured(self, work: Work) -> None:
-        self._metrics.judge_seconds.observe(work.took_s)
-        self._metrics.judge_batch.observe(work.questions)
-        self._metrics.judge_tokens.inc(work.media_tokens)
-
-    def _count(self, what: Judgement | Decision) -> None:
-        """Metrics of everything that was decided; the log of what changed."""
-        if isinstance(what, Judgement):
-            self._metrics.judgement(what)
-            if what.log_odds is not None:
-                self._metrics.stage("judged", what.end, self._clock.now())
-            return
-        if what.change and what.alert:
-            alert = what.alert
-            self._metrics.change(what.change, alert)
-            log.warning(
-                "%s %s: %s on %s (%s): %s", alert.severity.value, what.change.value, alert.policy, alert.view, what.reason.value, alert.summary
-            )
+        self._report.measured(work)
 
     def _told(self, notification: Notification, delivery: Delivery) -> None:
-        self._metrics.delivery(delivery)
+        self._report.told(notification, delivery)
         self._health.delivered(delivery)
-        end = notification.alert.window_end
-        if delivery.outcome in TOLD and notification.change in (Change.OPENED, Change.REOPENED) and end:
-            self._metrics.stage("delivered", end, delivery.at)
 
     def _store_failing(self) -> str:
         return self._store_problem or self._store.statistics().failing
 
     def _broker_connected(self) -> bool | None:
         return self._channel.connected if self._channel else None
-
-    def _gauge(self) -> None:
-        """Figures that are read rather than counted."""
-        metrics = self._metrics
-        metrics.queue_depth.set(self._pipeline.queue.statistics().waiting)
-        metrics.store_up.set(not self._store_failing())
-        metrics.disk_free.set(self._health.disk_free)
-        tracks = self._pipeline.tracks()
-        metrics.tracks({(track.policy, track.view): track.state for track in tracks})
-        metrics.standing.set(sum(track.is_open for track in tracks))
-        for channel in self._outbox.statistics().values():
-            metrics.outbox_depth.set(channel.depth)
-            metrics.outbox_oldest.set(channel.oldest_age_s)
-            metrics.outbox_parked.set(sum(channel.parked.values()))
-            metrics.outbox_undurable.set(channel.undurable)
-
-    def _heartbeat(self) -> dict[str, float]:
-        status, now = self._fleet.status().values(), self._clock.now()
-        return {
-            "sensors": len(status),
-            "sensors_online": sum(sensor.delivers(now) for sensor in status),
-            "judge_ready": int(self._judge.ready),
-            "alarms": sum(track.is_open for track in self._pipeline.tracks()),
-        }
-
-    def _status(self) -> str:
-        beat = self._heartbeat()
-        judge = f"judge {self._judge.news.condition.value}" if self._pipeline.judge else "cues judge"
-        return f"{beat['sensors_online']}/{beat['sensors']} sensors, {judge}, {beat['alarms']} alarms"
-
-
-def in_a_line(problem: Problem) -> str:
-    """A problem for the journal: its place and message, and the hint, without the line that a terminal would show."""
-    first = str(problem).splitlines()[0]
-    return f"{first} ({problem.hint})" if problem.hint else first

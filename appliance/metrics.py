@@ -9,9 +9,10 @@ from datetime import datetime
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 from alerts.alert import Alert, AlertState, Change
-from alerts.notification import Delivery
+from alerts.notification import Delivery, Outcome
 from analyzers.judgement import Judgement
 from appliance import __version__
+from appliance.outbox import ChannelStatistics
 from sensors.moment import NANOSECONDS, Moment
 from sensors.news import SensorCondition, SensorFigures, SensorNews
 
@@ -85,10 +86,11 @@ class Metrics:
             "omniwatch_mqtt_puback_failures", "Publishes that the broker refused, by its reason.", ["reason"], registry=registry
         )
         self.mqtt_connected = Gauge("omniwatch_mqtt_connected", "1 while the broker is connected.", registry=registry)
-        self.outbox_depth = Gauge("omniwatch_outbox_depth", "Notifications that wait to be told.", registry=registry)
-        self.outbox_oldest = Gauge("omniwatch_outbox_oldest_seconds", "Age of the oldest of them.", registry=registry)
-        self.outbox_parked = Gauge("omniwatch_outbox_parked", "Notifications that the other end refused for good.", registry=registry)
-        self.outbox_undurable = Gauge("omniwatch_outbox_undurable", "Notifications that live in memory alone.", registry=registry)
+        channel = ["channel"]
+        self.outbox_depth = Gauge("omniwatch_outbox_depth", "Notifications that wait to be told.", channel, registry=registry)
+        self.outbox_oldest = Gauge("omniwatch_outbox_oldest_seconds", "Age of the oldest of them.", channel, registry=registry)
+        self.outbox_parked = Gauge("omniwatch_outbox_parked", "Notifications that the other end refused for good.", channel, registry=registry)
+        self.outbox_undurable = Gauge("omniwatch_outbox_undurable", "Notifications that live in memory alone.", channel, registry=registry)
         self.store_up = Gauge("omniwatch_store_up", "1 while the store commits.", registry=registry)
         self.disk_free = Gauge("omniwatch_disk_free_ratio", "Free share of the disk that holds the state.", registry=registry)
         self.loop_lag = Histogram(
@@ -141,8 +143,16 @@ class Metrics:
     def delivery(self, delivery: Delivery) -> None:
         """Count an attempt."""
         self.deliveries.labels(delivery.channel, delivery.outcome.value).inc()
-        if delivery.outcome.value == "refused":
+        if delivery.outcome is Outcome.REFUSED and delivery.channel == "mqtt":
             self.puback_failures.labels(delivery.reason[:64]).inc()
+
+    def outbox(self, channels: Mapping[str, ChannelStatistics]) -> None:
+        """How telling goes."""
+        for name, channel in channels.items():
+            self.outbox_depth.labels(name).set(channel.depth)
+            self.outbox_oldest.labels(name).set(channel.oldest_age_s)
+            self.outbox_parked.labels(name).set(sum(channel.parked.values()))
+            self.outbox_undurable.labels(name).set(channel.undurable)
 
     def news(self, news: SensorNews) -> None:
         """A sensor's condition."""

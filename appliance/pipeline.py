@@ -15,10 +15,11 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
+from alerts.audience import Audience, notifications
 from alerts.builtin import CUES_ONLY, FEED
 from alerts.decision import Context, Decision
 from alerts.event import Event, Judged, Ticked
-from alerts.notification import Notification, notification_id
+from alerts.notification import Notification
 from alerts.rules import decide, withdraw
 from alerts.track import Track
 from analyzers.gate import GateState, Refusal, ask, unanswered
@@ -86,8 +87,8 @@ class Pipeline:
         self._holds: Counter[WindowId] = Counter()
         self._something = asyncio.Event()
         self._folding = asyncio.Lock()
-        self._under_way: set[asyncio.Task[None]] = set()
-        self.channels: tuple[str, ...] = ()
+        self._under_way: set[asyncio.Task[tuple[Decision, ...]]] = set()
+        self.audiences: tuple[Audience, ...] = ()
         self.observers: list[Observer] = []
         self.release: Callable[[SensorId, WindowId], None] = lambda _sensor, _window: None
         self.grouped: frozenset[SensorId] = frozenset()
@@ -232,26 +233,28 @@ class Pipeline:
         """It is `at` now, for every track."""
         await self.fold([(self._policies[key], key[1], Ticked(at=at)) for key in self._tracks if key in self._policies])
 
-    async def fold(self, events: Sequence[tuple[Policy, ViewId, Event]]) -> None:
+    async def fold(self, events: Sequence[tuple[Policy, ViewId, Event]]) -> tuple[Decision, ...]:
         """Decide event by event, write what changed in one transaction, then wake whoever tells. Fails open."""
         if not events:
-            return
+            return ()
         # What was decided is written and told, even if whoever brought it (a sensor that is being stopped) is cancelled meanwhile.
         folding = asyncio.create_task(self._fold(events), name="fold")
         self._under_way.add(folding)
         folding.add_done_callback(self._under_way.discard)
-        await asyncio.shield(folding)
+        return await asyncio.shield(folding)
 
-    async def _fold(self, events: Sequence[tuple[Policy, ViewId, Event]]) -> None:
+    async def _fold(self, events: Sequence[tuple[Policy, ViewId, Event]]) -> tuple[Decision, ...]:
         async with self._folding:
             # A reload may have taken a policy away while this waited its turn.
-            await self._take([self._decide(*event) for event in events if (event[0].id, event[1]) in self._policies])
+            decisions = tuple(self._decide(*event) for event in events if (event[0].id, event[1]) in self._policies)
+            await self._take(decisions)
+        return decisions
 
     async def _take(self, decisions: Sequence[Decision]) -> None:
         """Write what changed, then show everything."""
-        changed = [decision for decision in decisions if decision.change]
+        changed, now = [decision for decision in decisions if decision.change], self._clock.now()
         if changed:
-            await self._write(changed, [note for decision in changed if decision.told for note in self._notifications(decision)])
+            await self._write(changed, [note for one in changed for note in notifications(one, self.audiences, now, durable=self.durable)])
         for decision in decisions:
             if not decision.change:
                 self._ledger.noted(decision.track)
@@ -274,15 +277,6 @@ class Pipeline:
     def _context(self, track: Track) -> Context:
         stride = self._watch.stride(track.policy, track.view) if self._watch else FEED
         return Context(stride=stride, active=frozenset(self._told), grouped=self.grouped)
-
-    def _notifications(self, decision: Decision) -> list[Notification]:
-        alert, change, now = decision.alert, decision.change, self._clock.now()
-        if alert is None or change is None:
-            return []
-        return [
-            Notification(id=notification_id(alert, channel), channel=channel, change=change, alert=alert, created=now, durable=self.durable)
-            for channel in self.channels
-        ]
 
     async def _write(self, decisions: Sequence[Decision], notifications: Sequence[Notification]) -> None:
         try:

@@ -4,9 +4,10 @@ import asyncio
 import logging
 from pathlib import Path
 
-from appliance.box import Box, in_a_line
+from appliance.box import Box
 from appliance.config import ConfigError, load
 from appliance.database import StoreInUse
+from appliance.reload import in_a_line
 
 log = logging.getLogger("omniwatch")
 

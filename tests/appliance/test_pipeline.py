@@ -11,6 +11,7 @@ from typing import ParamSpec
 import pytest
 
 from alerts.alert import Change
+from alerts.audience import Audience
 from alerts.decision import Decision
 from alerts.notification import Notification
 from alerts.track import Track
@@ -129,7 +130,7 @@ class Way:
         self.released: Counter[WindowId] = Counter()
         queue = Queue(capacity=capacity, max_age=timedelta(seconds=20))
         self.pipeline = Pipeline(clock=self.clock, cues=CueJudge(), judge=self.judge, ledger=self.ledger, teller=self.teller, queue=queue)
-        self.pipeline.channels = ("mqtt",)
+        self.pipeline.audiences = (Audience(channel="mqtt"),)
         self.pipeline.release = lambda _sensor, window: self.released.update([window])
         self.policies = policies or (ASKED,)
 

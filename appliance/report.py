@@ -1,0 +1,96 @@
+"""What the box says of itself while it runs: metrics, the journal's lines about alarms, the heartbeat's figures. It decides nothing."""
+
+import logging
+from dataclasses import dataclass
+
+from alerts.alert import Change
+from alerts.decision import Decision
+from alerts.notification import Delivery, Notification, Outcome
+from analyzers.judgement import Judgement
+from appliance.clock import Clock
+from appliance.fleet import Fleet
+from appliance.health import Health
+from appliance.judge_link import JudgeLink, Work
+from appliance.metrics import Metrics
+from appliance.outbox import Outbox
+from appliance.pipeline import Pipeline
+
+log = logging.getLogger("omniwatch")
+
+TOLD = (Outcome.DELIVERED, Outcome.UNHEARD)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What is reported on."""
+
+    fleet: Fleet
+    health: Health
+    judge: JudgeLink
+    outbox: Outbox
+    pipeline: Pipeline
+
+
+class Report:
+    """The box's own account."""
+
+    def __init__(self, metrics: Metrics, clock: Clock, parts: Parts) -> None:
+        """Says nothing by itself: the box tells it when."""
+        self._metrics = metrics
+        self._clock = clock
+        self._parts = parts
+
+    def decided(self, what: Judgement | Decision) -> None:
+        """Metrics of everything that was decided; the log of what changed."""
+        if isinstance(what, Judgement):
+            self._metrics.judgement(what)
+            if what.log_odds is not None:
+                self._metrics.stage("judged", what.end, self._clock.now())
+            return
+        if what.change and what.alert:
+            alert = what.alert
+            self._metrics.change(what.change, alert)
+            log.warning(
+                "%s %s: %s on %s (%s): %s", alert.severity.value, what.change.value, alert.policy, alert.view, what.reason.value, alert.summary
+            )
+
+    def told(self, notification: Notification, delivery: Delivery) -> None:
+        """An attempt to tell."""
+        self._metrics.delivery(delivery)
+        end = notification.alert.window_end
+        if delivery.outcome in TOLD and notification.change in (Change.OPENED, Change.REOPENED) and end:
+            self._metrics.stage("delivered", end, delivery.at)
+
+    def measured(self, work: Work) -> None:
+        """A batch was judged."""
+        self._metrics.judge_seconds.observe(work.took_s)
+        self._metrics.judge_batch.observe(work.questions)
+        self._metrics.judge_tokens.inc(work.media_tokens)
+
+    def gauge(self, store_failing: str) -> None:
+        """Figures that are read rather than counted."""
+        metrics, parts = self._metrics, self._parts
+        metrics.queue_depth.set(parts.pipeline.queue.statistics().waiting)
+        metrics.store_up.set(not store_failing)
+        metrics.disk_free.set(parts.health.disk_free)
+        tracks = parts.pipeline.tracks()
+        metrics.tracks({(track.policy, track.view): track.state for track in tracks})
+        metrics.standing.set(sum(track.is_open for track in tracks))
+        metrics.outbox(parts.outbox.statistics())
+
+    def heartbeat(self) -> dict[str, float]:
+        """The figures that travel with each heartbeat."""
+        parts = self._parts
+        status, now = parts.fleet.status().values(), self._clock.now()
+        return {
+            "sensors": len(status),
+            "sensors_online": sum(sensor.delivers(now) for sensor in status),
+            "judge_ready": int(parts.judge.ready),
+            "alarms": sum(track.is_open for track in parts.pipeline.tracks()),
+        }
+
+    def status(self) -> str:
+        """A line for the service manager."""
+        beat, parts = self.heartbeat(), self._parts
+        judge = f"judge {parts.judge.news.condition.value}" if parts.pipeline.judge else "cues judge"
+        return f"{beat['sensors_online']}/{beat['sensors']} sensors, {judge}, {beat['alarms']} alarms"
