@@ -9,6 +9,7 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Literal, NewType
 
+from alerts.evidence import Clip
 from analyzers.judgement import JudgeKind
 from analyzers.policy import PolicyId, Severity
 from sensors.moment import Moment
@@ -38,7 +39,7 @@ class Change(StrEnum):
     """The same alert again, next transition number: a trigger when it had cleared and nobody had seen it, or was latched and its
     cause had gone, or had been opened because no data came."""
     UPDATED = "updated"
-    """More is known of it (a summary, a higher severity); the state is as it was."""
+    """More is known of it (a summary, a higher severity, a clip); the state is as it was."""
     REMINDED = "reminded"
     ACKNOWLEDGED = "acknowledged"
     CLEARED = "cleared"
@@ -75,9 +76,12 @@ class Alert:
     summary: str = ""
     """A line for people: policy title, view, and why. At most MAX_SUMMARY characters."""
     test: bool = False
+    evidence: tuple[Clip, ...] = ()
+    """The newest clips, at most MAX_CLIPS."""
 
 
 MAX_SUMMARY = 300
+MAX_CLIPS = 4
 ID_LENGTH = 26
 
 

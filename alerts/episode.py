@@ -5,8 +5,10 @@ A step makes the decision of which it is part. It does not know whether it is ti
 
 from dataclasses import replace
 
-from alerts.alert import Alert, AlertState, Change, alert_id, summary
+from alerts.alert import MAX_CLIPS, Alert, AlertState, Change, alert_id, summary
 from alerts.decision import Context, Decision
+from alerts.event import Evidenced
+from alerts.evidence import Clip
 from alerts.reason import Reason
 from alerts.silence import silence
 from alerts.track import Answer, Track, Withheld
@@ -66,6 +68,21 @@ def updated(track: Track, at: Moment, policy: Policy) -> Decision:
     text = summary(policy.title, track.view, alert.log_odds, track.note)
     changed = replace(track, alert=replace(alert, summary=text, severity=min(alert.severity, policy.severity, key=lambda one: one.urgency)))
     return _step(changed, Change.UPDATED, at, _spoken(track, Reason.UPDATED), told=track.withheld is None)
+
+
+def evidenced(track: Track, event: Evidenced) -> Decision:
+    """There is a clip of it. One that is over gets a last transition of its own, and the track, which may be in another episode, stays."""
+    if track.alert is not None and track.alert.id == event.alert.id:
+        kept = replace(track, alert=_with_clip(track.alert, event.clip))
+        step = _step(kept, Change.UPDATED, event.at, _spoken(track, Reason.EVIDENCE), told=track.withheld is None)
+        return replace(step, track=replace(step.track, told_at=track.told_at))  # the alarm itself was not told again: reminders stay due
+    over = replace(_with_clip(event.alert, event.clip), transition=event.alert.transition + 1, changed=event.at)
+    reason = Reason.EVIDENCE if event.told else Reason.UNTOLD
+    return Decision(track=track, reason=reason, change=Change.UPDATED, alert=over, told=event.told)
+
+
+def _with_clip(alert: Alert, clip: Clip) -> Alert:
+    return replace(alert, evidence=(*alert.evidence, clip)[-MAX_CLIPS:])
 
 
 def reminded(track: Track, at: Moment) -> Decision:

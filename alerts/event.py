@@ -1,10 +1,12 @@
-"""What can happen to a track: a judgement, a person's command, time, or the end of its policy. Events carry their time with them."""
+"""What can happen to a track: a judgement, a person's command, time, evidence, or the end of its policy. Events carry their time with them."""
 
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import Literal
 
+from alerts.alert import Alert
+from alerts.evidence import Clip
 from analyzers.judgement import Judgement
 from sensors.moment import Moment
 
@@ -71,4 +73,17 @@ class Withdrawn:
     at: Moment
 
 
-Event = Judged | Commanded | Ticked | Withdrawn
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidenced:
+    """A clip of an alert's opening is on the disk. The alert may be over by then."""
+
+    kind: Literal["evidenced"] = "evidenced"
+    alert: Alert
+    """As it stood after its newest transition."""
+    told: bool
+    """Whether anything of the alert has been told."""
+    clip: Clip
+    at: Moment
+
+
+Event = Judged | Commanded | Ticked | Withdrawn | Evidenced

@@ -20,6 +20,8 @@ class Reason(StrEnum):
     REMIND = "remind"
     UPDATED = "updated"
     """More is known of an open alarm."""
+    EVIDENCE = "evidence"
+    """A clip of it is on the disk."""
     WITHDRAWN = "withdrawn"
     """The policy, or its view, is no longer in the configuration; or a model opened the alarm and there is none any more."""
 

@@ -20,7 +20,8 @@ What a state does with an event (a blank: nothing changes, and the decision's re
 
 Yes from anybody counts. No counts towards clearing only from a judge that ranks at least as high as the one that opened the
 alarm, and only in a window that is not older than what was counted. UNSURE, FAILED and NOT_ASKED neither count nor reset.
-NO_DATA clears nothing and makes clearing begin afresh. A withdrawn policy ends its alert, in any state.
+NO_DATA clears nothing and makes clearing begin afresh. A withdrawn policy ends its alert, in any state. Evidence changes no
+state; it is told of an alert that is over as well.
 """
 
 from dataclasses import replace
@@ -30,7 +31,7 @@ from alerts import episode
 from alerts.alert import AlertState
 from alerts.command import commanded
 from alerts.decision import Context, Decision
-from alerts.event import Commanded, Event, Judged, Ticked, Withdrawn
+from alerts.event import Commanded, Event, Evidenced, Judged, Ticked, Withdrawn
 from alerts.reason import Reason
 from alerts.tick import ticked
 from alerts.track import Answer, Track
@@ -55,6 +56,8 @@ def decide(track: Track, event: Event, policy: Policy, context: Context) -> Deci
             return ticked(track, event.at, policy, context)
         case Withdrawn():
             return withdraw(track, event.at)
+        case Evidenced():
+            return episode.evidenced(track, event)
 
 
 def withdraw(track: Track, at: Moment) -> Decision:

@@ -101,7 +101,40 @@ CREATE INDEX span_of ON span (policy, view, start_us);
 CREATE INDEX span_end ON span (end_us);
 """
 
-MIGRATIONS = (FIRST,)
+SECOND = """
+CREATE TABLE clip (            -- evidence: one row a clip that was promised, for as long as anything of it is on the disk
+  id TEXT PRIMARY KEY,         -- <AlertId>-<transition that it belongs to>
+  alert TEXT NOT NULL,         -- AlertId
+  sensor TEXT NOT NULL,        -- SensorId
+  state TEXT NOT NULL CHECK (state IN ('wanted', 'kept', 'failed')),  -- wanted: still to be cut
+  at_us INTEGER NOT NULL,      -- the moment that it is of
+  attempts INTEGER NOT NULL DEFAULT 0,  -- how often cutting it was tried
+  bytes INTEGER NOT NULL DEFAULT 0,     -- clip and poster on the disk
+  body TEXT NOT NULL           -- what is wanted while it is wanted; the Clip once it is kept; why not where it failed; JSON
+) STRICT;
+CREATE INDEX clip_of ON clip (alert);
+CREATE INDEX clip_at ON clip (state, at_us);
+
+CREATE TABLE audit (           -- what people told the box to do: one row a command, done or refused, never changed
+  number INTEGER PRIMARY KEY AUTOINCREMENT,
+  at_us INTEGER NOT NULL,      -- when
+  origin TEXT NOT NULL,        -- the way that it came: the control socket, MQTT
+  who TEXT NOT NULL,           -- the account, or the name that was given
+  verb TEXT NOT NULL,          -- what was asked
+  about TEXT NOT NULL,         -- of what: the command's arguments, JSON
+  why TEXT NOT NULL,           -- the reason that was given, or ''
+  outcome TEXT NOT NULL,       -- what became of it
+  chain TEXT NOT NULL          -- SHA-256 over the chain of the row before and this row: a row that is changed or missing shows
+) STRICT;
+CREATE INDEX audit_at ON audit (at_us);
+
+CREATE TABLE setting (         -- what people have set while the box ran, and that outlives a restart
+  name TEXT PRIMARY KEY,       -- e.g. the arm mode
+  value TEXT NOT NULL          -- as text
+) STRICT;
+"""
+
+MIGRATIONS = (FIRST, SECOND)
 VERSION = len(MIGRATIONS)
 
 

@@ -164,6 +164,10 @@ class Store:
         query = "UPDATE outbox SET parked = NULL WHERE channel = ? AND parked IS NOT NULL"
         return await self._database.do(lambda connection: connection.execute(query, (channel,)).rowcount)
 
+    async def do(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """One transaction of whoever keeps something else in this database: clips, the audit trail, settings. StoreFailed as for the rest."""
+        return await self._work(work)
+
     async def counts(self, channel: str) -> OutboxCounts:
         """How the outbox stands for `channel`."""
         return await self._database.do(lambda connection: _counts(connection, channel))

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from alerts.alert import AlertId, AlertState, Change
 from alerts.channels.topics import Topics
+from alerts.evidence import Clip
 from alerts.notification import Notification
 from analyzers.judgement import JudgeKind
 from analyzers.policy import PolicyId, Severity
@@ -22,6 +23,20 @@ CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
 TYPE = "io.omniwatch.alert"
 MAX_SUMMARY = 300
 MAX_WHO = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipData:
+    """A clip of the alert, for the other end: what it is called on the box, and how to tell that it is the same."""
+
+    file: str
+    poster: str | None
+    sha256: str
+    bytes: int
+    start: datetime
+    end: datetime
+    masked: bool
+    sound: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +66,7 @@ class AlertData:
     durable: bool
     """False: the box could not store it; it will not be repeated after a restart."""
     boot_id: BootId
+    evidence: tuple[ClipData, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +115,21 @@ def event_of(notification: Notification, topics: Topics, boot_id: BootId) -> Ale
             test=alert.test,
             durable=notification.durable,
             boot_id=boot_id,
+            evidence=tuple(_clip(clip) for clip in alert.evidence),
         ),
+    )
+
+
+def _clip(clip: Clip) -> ClipData:
+    return ClipData(
+        file=clip.file,
+        poster=clip.poster,
+        sha256=clip.sha256,
+        bytes=clip.bytes,
+        start=clip.start.utc,
+        end=clip.end.utc,
+        masked=clip.masked,
+        sound=clip.sound,
     )
 
 
