@@ -116,7 +116,7 @@ CREATE INDEX clip_of ON clip (alert);
 CREATE INDEX clip_at ON clip (state, at_us);
 
 CREATE TABLE audit (           -- what people told the box to do: one row a command, done or refused, never changed
-  number INTEGER PRIMARY KEY AUTOINCREMENT,
+  number INTEGER PRIMARY KEY AUTOINCREMENT,  -- the order in which they came
   at_us INTEGER NOT NULL,      -- when
   origin TEXT NOT NULL,        -- the way that it came: the control socket, MQTT
   who TEXT NOT NULL,           -- the account, or the name that was given
