@@ -133,10 +133,13 @@ class Child:
         """The child's datagrams. ChildLost when it ends, floods, says too much at once, or nothing for `silence_s` seconds."""
         allowance, since = float(MAX_RATE_HZ), self._loop.time()
         while True:
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(silence_s):
-                    data = await self._loop.sock_recv(self._end, MAX_DATAGRAM_BYTES + 1)
-            except TimeoutError:
+                    await self._readable()
+            try:
+                # Also where the time is over: it may be we who stood still, and what the child said lies there.
+                data = self._end.recv(MAX_DATAGRAM_BYTES + 1)
+            except BlockingIOError:
                 raise ChildLost(self.name, f"silent for {silence_s:g} s") from None
             except OSError as error:
                 raise ChildLost(self.name, f"its socket broke: {error.strerror}") from None
@@ -148,6 +151,16 @@ class Child:
             if len(data) > MAX_DATAGRAM_BYTES or allowance < 0:
                 raise ChildLost(self.name, "says too much")
             yield data
+
+    async def _readable(self) -> None:
+        """Wait until something can be read. Each datagram waits for a turn of the loop, so that no child takes more than one of it."""
+        there = asyncio.Event()
+        self._loop.add_reader(self._end.fileno(), there.set)
+        try:
+            await there.wait()
+        finally:
+            if self._end.fileno() >= 0:
+                self._loop.remove_reader(self._end.fileno())
 
     async def _end_of_process(self) -> str:
         try:

@@ -22,6 +22,7 @@ from sensors.wire import Codec, WireError
 
 IDLE_SILENCE_S = 365 * 86400.0
 """An idle judge says nothing. Its deadline counts from the question."""
+GRACE_S = 0.5
 
 SAYS: Codec[JudgeNews | Answers] = Codec(JudgeNews | Answers)
 HEARS: Codec[JudgeSettings | Policies | SlotLayout | Detach | Batch] = Codec(JudgeSettings | Policies | SlotLayout | Detach | Batch)
@@ -165,8 +166,7 @@ class JudgeLink:
         self._answer = loop.create_future()
         try:
             child.send(datagram)
-            async with asyncio.timeout(self._budget.batch.total_seconds()):
-                answers = await self._answer
+            answers = await self._answered(self._answer)
             self._measured(Work(questions=len(batch), took_s=loop.time() - began, media_tokens=self._tokens))
         except TimeoutError:
             self._tell(JudgeNews(condition=JudgeCondition.DOWN, detail=f"no answer within {self._budget.batch.total_seconds():g} s"))
@@ -177,6 +177,14 @@ class JudgeLink:
         finally:
             self._answer = None
         return _in_order(batch, answers)
+
+    async def _answered(self, answer: asyncio.Future[tuple[Judgement, ...]]) -> tuple[Judgement, ...]:
+        """The answer within the deadline; or at once after it, where it was we who stood still while it lay there. TimeoutError else."""
+        for wait_s in (self._budget.batch.total_seconds(), GRACE_S):
+            await asyncio.wait((answer,), timeout=wait_s)
+            if answer.done():
+                return answer.result()
+        raise TimeoutError
 
     def _batch(self, batch: tuple[Question, ...]) -> bytes | None:
         """The datagram of a batch, with no more of each window than is asked about; None where it would be too large for one."""

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -115,5 +116,18 @@ def test_no_descriptor_is_left_after_a_child() -> None:
             child = await started(b"echo")
             await child.close()
         assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+
+    asyncio.run(story())
+
+
+def test_a_child_that_spoke_while_we_stood_still_was_not_silent() -> None:
+    async def story() -> None:
+        child = await started(b"echo")
+        child.send(b"one")
+        hearing = asyncio.create_task(first(child, silence_s=0.5))
+        await asyncio.sleep(0)
+        time.sleep(1.0)  # noqa: ASYNC251 - this is what a suspended machine looks like
+        assert await hearing == b"one"
+        await child.close()
 
     asyncio.run(story())

@@ -1,6 +1,7 @@
 """The judge as the supervisor sees it: what is told of its condition, and that no batch is too large, too late or too long for it."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -125,6 +126,19 @@ def test_a_judge_that_does_not_answer_is_down_at_once_and_ended() -> None:
                 await judge.running
             assert judge.conditions() == [LOADING, READY, DOWN]
             assert judge.heard[-1].detail == "no answer within 0.2 s"
+
+    asyncio.run(story())
+
+
+def test_a_judge_that_answered_while_we_stood_still_was_not_late() -> None:
+    async def story() -> None:
+        async with loaded("answers", replace(BUDGET, batch=timedelta(seconds=0.2))) as judge:
+            await judge.wait(READY)
+            asking = asyncio.create_task(judge.link.judge(questions(1, 1)))
+            await asyncio.sleep(0)
+            time.sleep(1.0)  # noqa: ASYNC251 - this is what a suspended machine looks like
+            assert [each.verdict for each in await asking] == [Verdict.NO]
+            assert judge.link.ready
 
     asyncio.run(story())
 
