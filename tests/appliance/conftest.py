@@ -1,6 +1,7 @@
 """A whole appliance for tests: a real broker, a film made on the spot as the camera, and `omniwatch run` in a process of its own."""
 
 import json
+import re
 import shutil
 import signal
 import socket
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -190,6 +192,22 @@ class Appliance:
 
     def log(self) -> str:
         return (self.folder / "log").read_text()
+
+    def metrics_text(self) -> str:
+        """What Prometheus would read now."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics}/metrics", timeout=5) as answer:
+            text: str = answer.read().decode()
+        return text
+
+    def figure(self, series: str) -> float:
+        """The value of one series, written as Prometheus writes it; 0 where there is none yet."""
+        found = re.search(rf"^{re.escape(series)} (\S+)$", self.metrics_text(), re.MULTILINE)
+        return float(found.group(1)) if found else 0.0
+
+    def is_active(self, policy: str) -> bool:
+        """Whether the metrics show an alarm of a policy, on any view."""
+        series = rf'^omniwatch_alarm_state{{policy="{policy}",state="active",view="[^"]*"}} 1\.0$'
+        return re.search(series, self.metrics_text(), re.MULTILINE) is not None
 
     def children(self) -> dict[str, int]:
         """The pids of its children by module."""

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import urllib.request
 
 import pytest
 
@@ -23,14 +22,16 @@ def test_an_alarm_reaches_a_subscriber_and_clears_and_the_box_stops_cleanly(appl
     assert opened["data"]["durable"]
     eventually(lambda: listener.events("something-there", "cleared"), 20, "the alarm clears")
     assert listener.events("something-there", "cleared")[0]["data"]["alert"] == opened["data"]["alert"]
-    with urllib.request.urlopen(f"http://127.0.0.1:{appliance.metrics}/metrics", timeout=5) as answer:
-        text = answer.read().decode()
-    assert 'omniwatch_alarm_changes_total{change="opened",policy="something-there",severity="medium"} 1.0' in text
+    assert appliance.figure('omniwatch_alarm_changes_total{change="opened",policy="something-there",severity="medium"}') == 1
     assert appliance.stop() == 0
     assert listener.of("/status")[-1]["status"] == "stopped"
     assert "Traceback" not in appliance.log()
 
 
+@pytest.mark.drill(
+    5, "broker-down-and-restart", done="The broker is gone while an alarm opens, the box is killed (SIGKILL), both come back",
+    sees="the alarm arrives once the broker is there, under the id it was written with, and clears; the journal says for how long nobody watched",
+)  # fmt: skip
 def test_what_was_raised_without_a_broker_arrives_after_a_kill_under_the_same_id(appliance: Appliance, broker: Broker) -> None:
     broker.stop()
     appliance.start()
@@ -46,10 +47,15 @@ def test_what_was_raised_without_a_broker_arrives_after_a_kill_under_the_same_id
         eventually(lambda: late.events("something-there", "cleared"), 30, "the alarm that outlived the kill clears")
         assert late.events("something-there", "cleared")[0]["data"]["alert"] == first["data"]["alert"]
         assert "restarted: nobody watched for" in appliance.log()
+        assert appliance.figure('omniwatch_deliveries_total{channel="mqtt",outcome="delivered"}') >= 1
     finally:
         late.close()
 
 
+@pytest.mark.drill(
+    10, "bad-reload", done="SIGHUP with a file that holds a mistake, then with a right one",
+    sees="`config-reload-failed` opens and the old file goes on; the journal names line and remedy; it clears with the right file",
+)  # fmt: skip
 def test_a_bad_file_on_reload_keeps_the_old_one_and_raises_an_alarm(appliance: Appliance, listener: Listener) -> None:
     appliance.start()
     eventually(lambda: listener.of("/sensor/wall"), OPENING_S, "the sensor is known")
@@ -58,12 +64,14 @@ def test_a_bad_file_on_reload_keeps_the_old_one_and_raises_an_alarm(appliance: A
     appliance.signal(signal.SIGHUP)
     eventually(lambda: listener.events("config-reload-failed", "opened"), 15, "the alarm about the file opens")
     assert "did you mean" in appliance.log().lower()
+    assert appliance.figure("omniwatch_config_last_reload_successful") == 0
     assert appliance.process
     assert appliance.process.poll() is None
     appliance.config.write_text(good.replace("something-there", "something-else"))
     appliance.signal(signal.SIGHUP)
     eventually(lambda: listener.events("config-reload-failed", "cleared"), 15, "the alarm about the file clears")
     eventually(lambda: listener.of("/state/something-else/"), 15, "the new policy is watched")
+    assert appliance.figure("omniwatch_config_last_reload_successful") == 1
 
 
 def test_a_killed_sensor_process_comes_back_by_itself(appliance: Appliance, listener: Listener) -> None:
@@ -74,6 +82,10 @@ def test_a_killed_sensor_process_comes_back_by_itself(appliance: Appliance, list
     eventually(lambda: listener.of("/sensor/wall")[-1]["online"], 15, "the sensor is online again")
 
 
+@pytest.mark.drill(
+    22, "sensor-process-hangs", done="A sensor's process is stopped (SIGSTOP) and never goes on",
+    sees="`sensor-lost` opens before the process is given up, it is replaced, the heartbeat never stops, the alarm clears",
+)  # fmt: skip
 def test_a_stopped_sensor_process_is_replaced_and_the_box_goes_on(appliance: Appliance, listener: Listener) -> None:
     appliance.start()
     eventually(lambda: any(body["online"] for body in listener.of("/sensor/wall")), OPENING_S, "the sensor is online")
@@ -81,11 +93,17 @@ def test_a_stopped_sensor_process_is_replaced_and_the_box_goes_on(appliance: App
     beats = len(listener.of("/heartbeat"))
     eventually(lambda: listener.events("sensor-lost", "opened"), 17, "what hangs is told before the process is given up")
     assert listener.of("/sensor/wall")[-1]["restarts"] == 0
+    assert appliance.is_active("sensor-lost")
     eventually(lambda: listener.of("/sensor/wall")[-1]["restarts"] == 1, 30, "the stopped process is replaced")
     assert len(listener.of("/heartbeat")) > beats
     eventually(lambda: listener.events("sensor-lost", "cleared"), 20, "it is back")
+    assert "silent for 20 s" in appliance.log()
 
 
+@pytest.mark.drill(
+    6, "publish-refused", done="The broker's access rules forbid the alarm topics",
+    sees="`publish-refused` becomes active (its retained state may be written); `omniwatch_mqtt_puback_failures_total` by reason; the journal",
+)  # fmt: skip
 def test_a_publish_that_the_broker_refuses_is_reported_and_not_swallowed(appliance: Appliance, broker: Broker) -> None:
     broker.stop()
     may = "user box\ntopic write omniwatch/plant/test/status\ntopic write omniwatch/plant/test/state/#\nuser ear\ntopic read omniwatch/#\n"
@@ -102,8 +120,7 @@ def test_a_publish_that_the_broker_refuses_is_reported_and_not_swallowed(applian
         appliance.start()
         eventually(lambda: "opened: publish-refused" in appliance.log(), OPENING_S + 10, "the refusal is an alarm of its own")
         eventually(lambda: any(body["state"] == "active" for body in ear.of("/state/publish-refused/")), 10, "and is seen where writing is allowed")
-        with urllib.request.urlopen(f"http://127.0.0.1:{appliance.metrics}/metrics", timeout=5) as answer:
-            assert 'omniwatch_mqtt_puback_failures_total{reason="Not authorized"}' in answer.read().decode()
+        assert 'omniwatch_mqtt_puback_failures_total{reason="Not authorized"}' in appliance.metrics_text()
         assert "hunter2" not in appliance.log()
     finally:
         ear.close()
