@@ -104,6 +104,7 @@ def _of_the_box() -> tuple[Policy, ...]:
         (names.WINDOWS_SHED, "Windows shed", Severity.MEDIUM, MINUTE),
         (names.CONFIG_RELOAD_FAILED, "Configuration not reloaded", Severity.MEDIUM, timedelta(0)),
         (names.CLOCK_STEPPED, "Clock stepped", Severity.LOW, timedelta(0)),
+        (names.WATCH_GAP, "Gap in the watch", Severity.LOW, timedelta(0)),
         (names.ALARM_FLOOD, "Alarm flood", Severity.HIGH, timedelta(0)),
     )
     return tuple(

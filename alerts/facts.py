@@ -25,6 +25,7 @@ BROKER_LOST_FOR = timedelta(minutes=1)
 REFUSED_FOR = timedelta(minutes=10)
 """A refusal keeps its alarm open for so long: each parks a notification for good."""
 STEPPED_FOR = timedelta(minutes=1)
+GAP_FOR = timedelta(minutes=1)
 DISK_LOW_SHARE = 0.05
 DISK_FINE_SHARE = 0.07
 SHED_SHARE = 0.5
@@ -32,6 +33,24 @@ SHED_SHARE = 0.5
 SHED_FINE_SHARE = 0.2
 MAX_NAMED = 10
 """So many names stand in a note; the rest is a number."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """A time in which nobody watched: the box was not running, or stood still."""
+
+    start: Moment
+    """The last sign of life before it."""
+    end: Moment
+    restarted: bool
+    """False: the machine, or the process, was suspended and resumed."""
+
+    def __str__(self) -> str:
+        """For people. A gap over a change of boot is told by the wall clock, which may have been set meanwhile."""
+        seconds = self.end.since(self.start).total_seconds()
+        how = "restarted" if self.restarted else "stood still"
+        since = f"since {self.start.utc.isoformat(timespec='seconds')}"
+        return f"{how}, nobody watched for {seconds:.0f} s, {since}" if seconds >= 0 else f"{how}, nobody watched {since}; the clock was set back"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +75,8 @@ class BoxFacts:
     """The configuration file holds errors and the old one is still running."""
     stepped_at: Moment | None = None
     """When the wall clock last stepped by more than 2 s."""
+    gap: Gap | None = None
+    """The newest."""
     undecided: tuple[PolicyId, ...] = ()
     """What `undecided.py` says."""
 
@@ -72,6 +93,7 @@ def box_answers(facts: BoxFacts, at: Moment) -> tuple[Judged, ...]:
         answer(names.WINDOWS_SHED, _between(facts.shed_share > SHED_SHARE, facts.shed_share <= SHED_FINE_SHARE), at),
         answer(names.CONFIG_RELOAD_FAILED, _either(yes=facts.reload_failed), at),
         answer(names.CLOCK_STEPPED, _recent(facts.stepped_at, at, STEPPED_FOR), at),
+        answer(names.WATCH_GAP, _recent(facts.gap.end if facts.gap else None, at, GAP_FOR), at, note=str(facts.gap or "")),
         answer(names.UNDECIDED, _either(yes=bool(facts.undecided)), at, note=undecided),
     )
 

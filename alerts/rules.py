@@ -148,7 +148,9 @@ def _no_data(track: Track, event: Judged) -> Decision:
     judgement = event.judgement
     if _is_older(judgement.end, track.watermark):
         return Decision(track=track, reason=Reason.OLD_WINDOW)
-    since = track.no_data_since or judgement.end
+    since = track.no_data_since
+    if since is None or judgement.end.since(since) < timedelta(0):  # a boot with a clock that was set back
+        since = judgement.end
     return Decision(track=replace(track, watermark=judgement.end, clearing=None, no_data_since=since), reason=Reason.NO_DATA)
 
 

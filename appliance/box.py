@@ -8,10 +8,11 @@ import asyncio
 import logging
 import signal
 from collections.abc import Coroutine
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 from alerts.audience import Audience
+from alerts.facts import Gap
 from alerts.notification import Delivery, Notification
 from analyzers.interview import JudgeCondition, JudgeNews
 from appliance import __version__
@@ -26,6 +27,7 @@ from appliance.outbox import Outbox
 from appliance.presence import Presence
 from appliance.reload import reload
 from appliance.report import Parts, Report
+from appliance.rows import add_gap
 from appliance.store import MEMORY, Store, StoreFailed
 from appliance.supervisor import Backoff, Pulse, Systemd, keep, ping
 from appliance.watch import Watch, watch
@@ -92,8 +94,13 @@ class Box:
         uses = Uses(window=self._pipeline.window, slots=self._judge.slots, void=self._pipeline.drop, detach=self._judge.detach)
         self._fleet = Fleet(uses, self._clock, self._metrics)
         self._pipeline.release = self._fleet.release
-        looks = Looks(queue=self._pipeline.queue.statistics, store_failing=self._store_failing, broker_connected=self._broker_connected)
+        looks = Looks(
+            queue=self._pipeline.queue.statistics, store_failing=self._store_failing, broker_connected=self._broker_connected, gap=self._gap
+        )
         self._health = Health(looks, self._fleet, configuration.state, self._clock)
+        if start := self._store.opened.gap_from:
+            self._health.gap = Gap(start=start, end=now(), restarted=True)
+            log.warning("%s", self._health.gap)
         parts = Parts(fleet=self._fleet, health=self._health, judge=self._judge, outbox=self._outbox, pipeline=self._pipeline)
         self._report = Report(self._metrics, self._clock, parts)
         self._pipeline.observers.extend((self._report.decided, self._health.saw))
@@ -136,11 +143,6 @@ class Box:
             return await Store.open(MEMORY, now)
         if store.opened.moved_aside:
             log.error("the database could not be used and is kept at %s; a new one was started", store.opened.moved_aside)
-        if store.opened.gap_from:
-            gap = now.since(store.opened.gap_from)
-            log.warning(
-                "restarted: nobody watched for %.0f s, since %s", gap.total_seconds(), store.opened.gap_from.utc.isoformat(timespec="seconds")
-            )
         return store
 
     async def _apply(self, configuration: Configuration) -> None:
@@ -214,6 +216,10 @@ class Box:
     def _told(self, notification: Notification, delivery: Delivery) -> None:
         self._report.told(notification, delivery)
         self._health.delivered(delivery)
+
+    async def _gap(self, gap: Gap) -> None:
+        with suppress(StoreFailed):  # which is an alarm of its own
+            await self._store.do(lambda connection: add_gap(connection, gap.start, gap.end))
 
     def _store_failing(self) -> str:
         return self._store_problem or self._store.statistics().failing

@@ -37,12 +37,14 @@ class SensorStatus:
     figures: SensorFigures | None = None
     restarts: int = 0
     stall_after: timedelta
+    waits_since: Moment
+    """Something fresh may be wanted from here on: since it opened, or since the box itself stood still."""
 
     def delivers(self, at: Moment) -> bool:
         """Whether something fresh has come. A process that hangs says nothing of it: what it last said grows old."""
         if self.news.condition is not SensorCondition.ONLINE:
             return False
-        newest_ns = self.since.boot_ns
+        newest_ns = max(self.since.boot_ns, self.waits_since.boot_ns)
         if figures := self.figures:
             newest_ns = max(newest_ns, figures.last_frame_boot_ns, figures.last_sound_boot_ns)
         return at.boot_ns - newest_ns <= (self.stall_after + LATE).total_seconds() * NANOSECONDS
@@ -89,7 +91,8 @@ class Fleet:
     def _start(self, name: SensorId, config: SensorConfig) -> None:
         link = SensorLink(config.settings, config.credentials, self)
         news, stall_after = SensorNews(sensor=name, condition=SensorCondition.OPENING), timedelta(seconds=config.settings.stall_after_s)
-        self._status[name] = SensorStatus(news=news, since=self._clock.now(), stall_after=stall_after)
+        now = self._clock.now()
+        self._status[name] = SensorStatus(news=news, since=now, stall_after=stall_after, waits_since=now)
         task = asyncio.create_task(keep(f"sensor {name}", link.run_once, BACKOFF, partial(self._lost, name)), name=f"sensor {name}")
         self._links[name] = (config, link, task)
 
@@ -113,6 +116,10 @@ class Fleet:
     def status(self) -> Mapping[SensorId, SensorStatus]:
         """Every sensor as it stands."""
         return dict(self._status)
+
+    def resumed(self, at: Moment) -> None:
+        """The box itself stood still until now: that nothing fresh has come is no sensor's fault yet."""
+        self._status = {name: replace(status, waits_since=at) for name, status in self._status.items()}
 
     def release(self, sensor: SensorId, window: WindowId) -> None:
         """A window's slots are free, if the process that they belong to is still there."""

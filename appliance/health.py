@@ -8,7 +8,7 @@ import logging
 import os
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -17,7 +17,7 @@ from pathlib import Path
 from alerts.common_cause import Losses, common_answer, observed
 from alerts.decision import Decision
 from alerts.event import Judged
-from alerts.facts import BoxFacts, box_answers, no_data, sensor_answer
+from alerts.facts import BoxFacts, Gap, box_answers, no_data, sensor_answer
 from alerts.flood import Flood, FloodRule, counted, flood_answer
 from alerts.notification import Delivery, Outcome
 from alerts.undecided import Tally, tallied, undecided
@@ -35,6 +35,8 @@ log = logging.getLogger("omniwatch")
 
 STEP = timedelta(seconds=2)
 """A wall clock that moved by more than this against boot time was set."""
+STILL = timedelta(seconds=5)
+"""Seconds come one by one. After more than this without one the box itself stood still."""
 SHED_SECONDS = 60
 DISK_EVERY_S = 10.0
 
@@ -47,6 +49,8 @@ class Looks:
     store_failing: Callable[[], str]
     broker_connected: Callable[[], bool | None]
     """None: no broker is configured."""
+    gap: Callable[[Gap], Awaitable[None]]
+    """Puts a time in which nobody watched on record."""
 
 
 class Health:
@@ -68,6 +72,7 @@ class Health:
         self._stepped: Moment | None = None
         self._last: Moment | None = None
         self._queue: deque[QueueFigures] = deque(maxlen=SHED_SECONDS)
+        self.gap: Gap | None = None
         self.disk_free = 1.0
         self.reload_failed = False
 
@@ -100,6 +105,11 @@ class Health:
 
     async def second(self, pipeline: Pipeline, watch: Watch, at: Moment) -> None:
         """Answer the built-in policies as things stand at `at`, then let the second pass for every track."""
+        if self._last is not None and at.since(self._last) > STILL:
+            self.gap = Gap(start=self._last, end=at, restarted=False)
+            log.warning("the box %s", self.gap)
+            self._fleet.resumed(at)
+            await self._looks.gap(self.gap)
         self._notice(at)
         status = self._fleet.status()
         lost = frozenset(name for name, sensor in status.items() if sensor.is_lost(at))
@@ -141,6 +151,7 @@ class Health:
             shed_share=dropped / max(1, last.put - first.put),
             reload_failed=self.reload_failed,
             stepped_at=self._stepped,
+            gap=self.gap,
             undecided=undecided(self._tallies, at),
         )
 

@@ -1,5 +1,6 @@
 """Values as rows: the statements with which the store writes what happened. Pure; `migrations.py` says what the columns mean."""
 
+import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -73,6 +74,12 @@ def spans(values: Iterable[Span]) -> Statement:
 def alive(now: Moment) -> Statement:
     """A sign of life."""
     return Statement(SET_ALIVE, [(text(MOMENT, now),)])
+
+
+def add_gap(connection: sqlite3.Connection, start: Moment, end: Moment) -> None:
+    """Put a time in which nobody watched on record."""
+    gap = (us(start.utc), us(end.utc), start.boot_id == end.boot_id)
+    connection.execute("INSERT INTO gap (start_us, end_us, same_boot) VALUES (?, ?, ?)", gap)
 
 
 def settled(deliveries: Sequence[Delivery]) -> tuple[Statement, ...]:

@@ -25,7 +25,7 @@ from appliance import rows
 from appliance.database import MEMORY, Database, DatabaseSettings, StoreFailed
 from appliance.rows import ALERT, MOMENT, NOTIFICATION, TRACK, Statement
 from appliance.spans import Spans
-from appliance.sweep import Retention, sweep
+from appliance.sweep import Retention, WallClock, sweep
 from sensors.moment import Moment
 
 __all__ = ["MEMORY", "DatabaseSettings", "Opened", "OutboxCounts", "Retention", "Store", "StoreFailed", "StoreStatistics"]
@@ -85,6 +85,7 @@ class Store:
         self.opened = Opened(gap_from=found.gap_from, moved_aside=database.moved_aside)
         self._database = database
         self._retention = retention
+        self._wall = WallClock(found.at, found.gap_from)
         self._spans = Spans(found.last_span)
         self._number = found.last_track
         self._newest: dict[tuple[str, str], Track] = {}
@@ -177,7 +178,8 @@ class Store:
         if self._spans.waiting or self._tracks or self._owed or _is_due(self._alive, ALIVE_EVERY, now):
             await self._flush(now)
         if _is_due(self._swept, SWEEP_EVERY, now):
-            swept = await self._work(lambda connection: sweep(connection, self._retention, now))
+            by_age = self._wall.is_believed(now)
+            swept = await self._work(lambda connection: sweep(connection, self._retention, now, by_age=by_age))
             self._expired += swept.expired
             self._swept = self._swept if swept.more else now
 
@@ -257,6 +259,7 @@ class Store:
 class _Found:
     """What a file holds that the store must know to go on."""
 
+    at: Moment
     gap_from: Moment | None
     last_span: int
     last_track: int
@@ -281,12 +284,11 @@ def _begin(connection: sqlite3.Connection, now: Moment) -> _Found:
     found = connection.execute("SELECT at FROM alive").fetchone()
     gap_from = MOMENT.validate_json(found[0]) if found else None
     if gap_from is not None:
-        gap = (rows.us(gap_from.utc), rows.us(now.utc), gap_from.boot_id == now.boot_id)
-        connection.execute("INSERT INTO gap (start_us, end_us, same_boot) VALUES (?, ?, ?)", gap)
+        rows.add_gap(connection, gap_from, now)
     connection.executemany(rows.SET_ALIVE, rows.alive(now).rows)
     last_span = connection.execute("SELECT coalesce(max(id), 0) FROM span").fetchone()[0]
     last_track = connection.execute("SELECT coalesce(max(number), 0) FROM track").fetchone()[0]
-    return _Found(gap_from=gap_from, last_span=last_span, last_track=last_track)
+    return _Found(at=now, gap_from=gap_from, last_span=last_span, last_track=last_track)
 
 
 def _counts(connection: sqlite3.Connection, channel: str) -> OutboxCounts:

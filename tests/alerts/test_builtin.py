@@ -9,7 +9,7 @@ import pytest
 from alerts import names
 from alerts.builtin import CUES_ONLY, builtin
 from alerts.event import Judged
-from alerts.facts import BoxFacts, box_answers, listed, no_data, sensor_answer
+from alerts.facts import BoxFacts, Gap, box_answers, listed, no_data, sensor_answer
 from alerts.undecided import Tally, tallied, undecided
 from analyzers.cue_judge import CueJudge
 from analyzers.interview import JudgeCondition
@@ -73,6 +73,8 @@ FACTS = [
     (names.WINDOWS_SHED, {"shed_share": 0.3}, Verdict.UNSURE),
     (names.CONFIG_RELOAD_FAILED, {"reload_failed": True}, Verdict.YES),
     (names.CLOCK_STEPPED, {"stepped_at": at(99)}, Verdict.YES),
+    (names.WATCH_GAP, {"gap": Gap(start=at(10), end=at(99), restarted=True)}, Verdict.YES),
+    (names.WATCH_GAP, {"gap": Gap(start=at(10), end=at(30), restarted=True)}, Verdict.NO),
     (names.UNDECIDED, {"undecided": (PolicyId("leak"),)}, Verdict.YES),
 ]
 

@@ -1,16 +1,17 @@
 """What judgements do to a track, told as stories: one letter a window, and what became of each."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
 
 from alerts.event import Withdrawn
+from alerts.facts import Gap
 from alerts.rules import withdraw
 from alerts.track import Track
-from analyzers.policy import Acknowledge, PolicyId, Severity, Trigger
+from analyzers.policy import Acknowledge, OnNoData, PolicyId, Severity, Trigger
 from analyzers.schedule import parse
 from sensors.moment import BootId, Moment
 from tests.alerts.conftest import Story
@@ -222,3 +223,20 @@ def test_a_track_that_no_policy_claims_can_be_ended_without_one() -> None:
     ended = withdraw(told.track, told.at(10))
     assert (ended.change, ended.alert.transition, ended.track) == ("cleared", 2, Story().track)
     assert withdraw(ended.track, told.at(11)).change is None
+
+
+def test_no_data_is_an_alarm_in_time_although_a_reboot_has_set_the_clock_back() -> None:
+    story = Story(on_no_data=OnNoData.ALARM, clear_after=30 * SECOND)
+    story.judged("0", 0)
+    assert story.track.no_data_since
+    ahead = replace(story.track.no_data_since, utc=story.track.no_data_since.utc + timedelta(days=365), boot_id=BootId("before"))
+    story.track = replace(story.track, no_data_since=ahead, watermark=ahead)
+    story.judged("0", 1)
+    assert [decision.reason for decision in story.ticks(13, 45)] == ["no_data_lasted"]
+
+
+def test_a_gap_over_a_clock_that_was_set_back_claims_no_duration() -> None:
+    early = Moment(utc=datetime(2030, 1, 1, tzinfo=UTC), boot_ns=0, boot_id=BootId("before"))
+    late = Moment(utc=datetime(2026, 1, 1, tzinfo=UTC), boot_ns=0, boot_id=BootId("now"))
+    assert str(Gap(start=early, end=late, restarted=True)) == "restarted, nobody watched since 2030-01-01T00:00:00+00:00; the clock was set back"
+    assert str(Gap(start=late, end=late.plus(9 * SECOND), restarted=True)) == "restarted, nobody watched for 9 s, since 2026-01-01T00:00:00+00:00"

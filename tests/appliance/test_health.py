@@ -8,6 +8,7 @@ from pathlib import Path
 from alerts import names
 from alerts.alert import Change
 from alerts.builtin import builtin
+from alerts.facts import Gap
 from alerts.flood import FloodRule
 from analyzers.cue_judge import CueJudge
 from analyzers.interview import JudgeCondition, JudgeNews
@@ -30,6 +31,7 @@ class House:
     pipeline: Pipeline
     health: Health
     watch: Watch
+    gaps: list[Gap]
 
     async def pass_s(self, seconds: int) -> None:
         for _ in range(seconds):
@@ -50,11 +52,16 @@ async def house() -> House:
 
     uses = Uses(window=window, slots=lambda _layout, _memory: None, void=pipeline.drop, detach=lambda _sensor: None)
     fleet = Fleet(uses, clock, Metrics())
-    health = Health(Looks(queue=queue.statistics, store_failing=lambda: "", broker_connected=lambda: None), fleet, Path("/"), clock)
+    gaps: list[Gap] = []
+
+    async def gap(found: Gap) -> None:
+        gaps.append(found)
+
+    health = Health(Looks(queue=queue.statistics, store_failing=lambda: "", broker_connected=lambda: None, gap=gap), fleet, Path("/"), clock)
     pipeline.observers.append(health.saw)
     watch = Watch(by_view={}, by_facts={ViewId(names.BOX_SENSOR): builtin(sight=(), sound=())}, strides={})
     await pipeline.configure(watch)
-    return House(clock=clock, ledger=ledger, pipeline=pipeline, health=health, watch=watch)
+    return House(clock=clock, ledger=ledger, pipeline=pipeline, health=health, watch=watch, gaps=gaps)
 
 
 def test_a_judge_that_the_owner_takes_away_is_not_down() -> None:
@@ -83,5 +90,22 @@ def test_a_reload_in_a_flood_does_not_end_it() -> None:
         box.health.flood_rule(rule)
         await box.pass_s(2)
         assert box.changes("alarm-flood") == [Change.OPENED]
+
+    asyncio.run(story())
+
+
+def test_a_box_that_stood_still_says_so_and_for_how_long() -> None:
+    async def story() -> None:
+        home = await house()
+        await home.pass_s(3)
+        home.clock.at_s += 600
+        await home.health.second(home.pipeline, home.watch, home.clock.now())
+        assert home.changes("watch-gap") == [Change.OPENED]
+        alert = home.ledger.written[-1][0].alert
+        assert alert
+        assert "stood still, nobody watched for 600 s" in alert.summary
+        assert [gap.end.since(gap.start) for gap in home.gaps] == [timedelta(seconds=600)]
+        await home.pass_s(61)
+        assert home.changes("watch-gap") == [Change.OPENED, Change.CLEARED]
 
     asyncio.run(story())

@@ -46,7 +46,7 @@ def test_what_was_raised_without_a_broker_arrives_after_a_kill_under_the_same_id
         first = late.events("something-there", "opened")[0]
         eventually(lambda: late.events("something-there", "cleared"), 30, "the alarm that outlived the kill clears")
         assert late.events("something-there", "cleared")[0]["data"]["alert"] == first["data"]["alert"]
-        assert "restarted: nobody watched for" in appliance.log()
+        assert "restarted, nobody watched for" in appliance.log()
         assert appliance.figure('omniwatch_deliveries_total{channel="mqtt",outcome="delivered"}') >= 1
     finally:
         late.close()

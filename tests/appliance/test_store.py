@@ -2,6 +2,7 @@ import asyncio
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -395,3 +396,45 @@ def _copy(path: Path) -> Path:
 
 def _us(seconds: float) -> int:
     return round((START.timestamp() + seconds) * 1e6)
+
+
+DAY = 86400.0
+
+
+def stepped(seconds: float, step: float) -> Moment:
+    """`seconds` after the beginning, by a wall clock that has been set forward by `step` seconds since."""
+    return replace(at(seconds), utc=at(seconds + step).utc)
+
+
+def test_a_clock_that_is_set_right_after_the_boot_makes_nothing_old_at_once() -> None:
+    async def story() -> None:
+        store = await Store.open(MEMORY, at(0))
+        await store.commit([], [told(alert(1))])
+        await store.upkeep(at(2 * 3600))
+        years = 20 * 365 * DAY
+        await store.upkeep(stepped(2 * 3600 + 60, years))
+        await store.upkeep(stepped(2 * 3600 + 0.9 * DAY, years))
+        assert (await store.counts("mqtt")).depth == 1, "promised two hours ago, whatever the clock said then"
+        await store.upkeep(stepped(3600 * 3 + DAY, years))
+        assert store.statistics().expired == 1
+        await store.close(stepped(2 * DAY, years))
+
+    asyncio.run(story())
+
+
+def test_a_start_far_in_the_future_deletes_no_history_before_the_clock_has_been_set(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+
+    async def story() -> None:
+        store = await Store.open(path, at(0))
+        store.judged(judgement(0))
+        await store.close(at(10))
+        wrong = 3 * 365 * DAY
+        store = await Store.open(path, at(wrong, "next"))
+        await store.upkeep(at(wrong + 3 * 3600, "next"))
+        right = replace(at(wrong + 4 * 3600, "next"), utc=at(3600).utc)
+        await store.upkeep(right)
+        assert rows(path, "SELECT count(*) FROM span") == [(1,)]
+        await store.close(right)
+
+    asyncio.run(story())
