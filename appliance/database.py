@@ -3,34 +3,33 @@
 Two connections that write or checkpoint at once can corrupt a WAL database before SQLite 3.51.3, and a disk that hangs must not
 stop the event loop: so all work is handed over as functions, and whoever waits for one waits no longer than a deadline. Work
 that has gathered meanwhile shares a transaction, and with it the one fsync that makes it durable.
+
+What breaks while it runs is put right here as well: a damaged file is moved aside and a fresh one begun, a full disk gets the room that
+was put aside for it, a file that has refused everything for a while is opened anew, and a memory stands in for one that cannot be had.
 """
 
 import asyncio
-import fcntl
-import os
 import queue
 import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from time import monotonic
+from typing import Any, Self, TypeVar
 
-from appliance.migrations import VERSION, migrate, version
+from appliance.database_file import CORRUPT_CODES, HISTORY, LIVE, MEMORY, DatabaseFile, DatabaseSettings, StoreFailed, StoreInUse, carry, connect
 
-MEMORY: Literal[":memory:"] = ":memory:"
+__all__ = ["MEMORY", "Database", "DatabaseSettings", "StoreFailed", "StoreInUse"]
+
 MAX_WAITING = 512
 """Pieces of work that may wait for the thread; one more is refused at once."""
 MAX_GROUP = 64
 """Pieces of work in one transaction."""
-MAX_KEPT_ASIDE = 3
-"""Damaged files that are kept for whoever wants to look at them; older ones make room."""
-CORRUPT_CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 FAULTS = (sqlite3.Error, ValueError, OverflowError)
 """What a statement may raise: SQLite's own errors, and values that it cannot hold."""
-DEADLINE_S = 5.0
 HANGING_S = 0.1
 """The deadline of more work, once the thread hangs."""
 CLOSE_DEADLINE_S = 2.0
@@ -38,24 +37,6 @@ OPEN_DEADLINE_S = 60.0
 """Opening checks the whole file."""
 
 T = TypeVar("T")
-
-
-class StoreFailed(Exception):  # noqa: N818 - the world's fault, not an error of ours
-    """The world would not let us store: the disk is full, read-only, hanging or broken. Its text says which, and what to do."""
-
-
-class StoreInUse(StoreFailed):
-    """Another process holds the file. Its text says what to do."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DatabaseSettings:
-    """Where the file lies and what it may cost."""
-
-    path: Path | Literal[":memory:"]
-    max_bytes: int = 4 * 1024**3
-    """The file stops growing here: then commits fail as on a full disk, and everything else on the disk goes on."""
-    deadline_s: float = DEADLINE_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +54,28 @@ class Database:
         self._jobs: queue.Queue[_Job | None] = queue.Queue(MAX_WAITING)
         self._closed: Future[None] = Future()
         self._hangs: Future[Any] | None = None
-        self.moved_aside: Path | None = None
-        """Where a damaged file, or one of a newer version, was moved at the start."""
+        self._file = DatabaseFile(settings)
+        self._refused_since: float | None = None
+        self._tried = monotonic()
+        self.away = ""
+        """Why a memory stands in for the file; empty while it does not."""
+        self.opened = 0
+        """How often a file was opened. More than once: what only it held may be gone."""
+        self.found: tuple[tuple[str, ...], tuple[str, ...]] | None = None
+        """What stood in a file that has come back, before what happened meanwhile was carried into it: the bodies of `alive` and `track`."""
+
+    @property
+    def moved_aside(self) -> Path | None:
+        """Where a damaged file, or one of a newer version, was moved."""
+        return self._file.moved_aside
 
     @classmethod
     async def open(cls, settings: DatabaseSettings) -> Self:
-        """Open, check and migrate the file. StoreFailed where that cannot be."""
+        """Open, check and migrate the file. StoreFailed where that cannot be and nothing may stand in for it."""
         database = cls(settings)
-        opened: Future[Path | None] = Future()
+        opened: Future[None] = Future()
         threading.Thread(target=database._own, args=(opened,), name="store", daemon=True).start()
-        database.moved_aside = await _within(opened, OPEN_DEADLINE_S)
+        await _within(opened, OPEN_DEADLINE_S)
         return database
 
     async def do(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -111,24 +104,96 @@ class Database:
         except (queue.Full, StoreFailed):
             return
 
-    def _own(self, opened: "Future[Path | None]") -> None:
+    def _own(self, opened: "Future[None]") -> None:
         """The thread: hold the file, open it, and work until it is time to close."""
         opened.set_running_or_notify_cancel()
         self._closed.set_running_or_notify_cancel()
-        guard = None
         try:
-            guard = _lock(self._settings.path)
-            connection, aside = _open(self._settings)
-        except (sqlite3.Error, OSError, StoreFailed) as error:
-            opened.set_exception(error if isinstance(error, StoreFailed) else StoreFailed(f"cannot open the store {self._settings.path}: {error}"))
+            connection = self._open()
+        except StoreFailed as error:
+            opened.set_exception(error)
         else:
-            opened.set_result(aside)
+            opened.set_result(None)
             while (group := self._next_group()) is not None:
-                _run_group(connection, group)
-            connection.close()
-        if guard is not None:
-            os.close(guard)
+                connection = self._serve(self._renewed(connection), group)
+            with suppress(sqlite3.Error):
+                connection.close()
+        self._file.close()
         self._closed.set_result(None)
+
+    def _open(self) -> sqlite3.Connection:
+        """The file, or what stands in for it."""
+        self._tried, self._refused_since = monotonic(), None
+        try:
+            connection = self._file.open()
+        except (sqlite3.Error, OSError, StoreInUse) as error:
+            problem = str(error) if isinstance(error, StoreInUse) else f"cannot open the store {self._settings.path}: {error}"
+            if not self._settings.stands_in or (isinstance(error, StoreInUse) and not self.opened):  # two of us would tell everything twice
+                raise (error if isinstance(error, StoreInUse) else StoreFailed(problem)) from None
+            self.away = problem
+            return connect(DatabaseSettings(path=MEMORY))
+        self.opened += 1
+        return connection
+
+    def _renewed(self, connection: sqlite3.Connection) -> sqlite3.Connection:
+        """The connection, or the one that takes its place because it has been of no use for long."""
+        now = monotonic()
+        if now - self._tried < self._settings.renew_after_s:
+            return connection
+        if self.away:
+            return self._come_back(connection)
+        if self._settings.stands_in and self._refused_since is not None and now - self._refused_since >= self._settings.renew_after_s:
+            return self._begin_anew(connection)
+        self._tried = now
+        self._file.make_ballast()
+        return connection
+
+    def _begin_anew(self, connection: sqlite3.Connection) -> sqlite3.Connection:
+        """Let the file go, so that its disk can be taken out, and open what is there now."""
+        with suppress(sqlite3.Error):
+            connection.close()
+        self._file.close()
+        return self._open()
+
+    def _come_back(self, memory: sqlite3.Connection) -> sqlite3.Connection:
+        """Back to the file, with all that the memory holds; or the memory, where the file cannot be had yet."""
+        self._tried = monotonic()
+        try:
+            connection = self._file.open()
+        except (sqlite3.Error, OSError, StoreInUse):
+            return memory
+        try:
+            self.found = _bodies(connection, "alive", "at"), _bodies(connection, "track", "body")
+            carry(memory, connection, (*LIVE, *HISTORY))
+        except sqlite3.Error:
+            connection.close()
+            self._file.close()
+            return memory
+        memory.close()
+        self.away, self.opened = "", self.opened + 1
+        return connection
+
+    def _serve(self, connection: sqlite3.Connection, group: list[_Job]) -> sqlite3.Connection:
+        """Do the work of a group, after putting right what can be put right; the connection to go on with."""
+        wanted = [job for job in group if job.done.set_running_or_notify_cancel()]
+        error = _run_group(connection, wanted)
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in CORRUPT_CODES and self._settings.stands_in:
+            connection = self._begin_anew(connection)
+            error = _run_group(connection, wanted)
+        elif code == sqlite3.SQLITE_FULL and self._file.drop_ballast():
+            error = _run_group(connection, wanted)
+        if error is None:
+            self._refused_since = None
+            return connection
+        if isinstance(_fault(error), StoreFailed) and code != sqlite3.SQLITE_FULL:  # a full file is whole, and is read on
+            self._refused_since = monotonic() if self._refused_since is None else self._refused_since
+        if len(wanted) == 1:
+            wanted[0].done.set_exception(_fault(error))
+            return connection
+        for job in wanted:  # one of them spoils it for all: each for itself, so that only the guilty one fails
+            _run_alone(connection, job)
+        return connection
 
     def _next_group(self) -> list[_Job] | None:
         """What waits, at least one piece; None when it is time to close."""
@@ -156,25 +221,18 @@ async def _within(done: "Future[T]", deadline_s: float) -> T:
         raise StoreFailed(f"the disk did not answer within {deadline_s:g} s") from None
 
 
-def _run_group(connection: sqlite3.Connection, group: list[_Job]) -> None:
-    """Run the work in one transaction; its results are told only once that is durable. Work nobody waits for any more is left out."""
-    wanted = [job for job in group if job.done.set_running_or_notify_cancel()]
-    results: list[tuple[_Job, Any]] = []
+def _run_group(connection: sqlite3.Connection, wanted: list[_Job]) -> Exception | None:
+    """Run the work in one transaction; its results are told only once that is durable. Else what went wrong, and nobody is told."""
     try:
         connection.execute("BEGIN")
-        for job in wanted:
-            results.append((job, job.work(connection)))  # noqa: PERF401 - those that were done are needed where one fails
+        results = [job.work(connection) for job in wanted]
         connection.execute("COMMIT")
     except FAULTS as error:
         _roll_back(connection)
-        if len(wanted) == 1:
-            wanted[0].done.set_exception(_fault(error))
-            return
-        for job in wanted:  # one of them spoils it for all: each for itself, so that only the guilty one fails
-            _run_alone(connection, job)
-        return
-    for job, result in results:
+        return error
+    for job, result in zip(wanted, results, strict=True):
         job.done.set_result(result)
+    return None
 
 
 def _run_alone(connection: sqlite3.Connection, job: _Job) -> None:
@@ -191,8 +249,9 @@ def _run_alone(connection: sqlite3.Connection, job: _Job) -> None:
 
 def _roll_back(connection: sqlite3.Connection) -> None:
     """SQLite has already rolled back after some errors (disk full, I/O)."""
-    if connection.in_transaction:
-        connection.execute("ROLLBACK")
+    with suppress(sqlite3.Error):
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
 
 
 def _fault(error: Exception) -> Exception:
@@ -201,73 +260,5 @@ def _fault(error: Exception) -> Exception:
     return StoreFailed(f"the store: {error}") if isinstance(error, sqlite3.Error) and not isinstance(error, ours) else error
 
 
-def _lock(path: Path | Literal[":memory:"]) -> int | None:
-    """Hold the file for this process. A second appliance on it would be a second writer."""
-    if path == MEMORY:
-        return None
-    descriptor = os.open(f"{path}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise StoreInUse(f"another omniwatch uses {path}: stop it, or give this one a state directory of its own") from None
-    return descriptor
-
-
-def _open(settings: DatabaseSettings) -> tuple[sqlite3.Connection, Path | None]:
-    """The connection, and where the file was moved if it could not be used."""
-    if settings.path == MEMORY:
-        return _connect(settings), None
-    problem = _problem(settings)
-    if problem is None:
-        return _connect(settings), None
-    aside = _move_aside(settings.path, problem)
-    return _connect(settings), aside
-
-
-def _problem(settings: DatabaseSettings) -> Literal["damaged", "newer"] | None:
-    """Why the file cannot be used; None if it can, or if there is none."""
-    connection = sqlite3.connect(settings.path, isolation_level=None)
-    try:
-        if version(connection) > VERSION:
-            return "newer"
-        findings = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-    except sqlite3.DatabaseError as error:
-        if error.sqlite_errorcode & 0xFF not in CORRUPT_CODES:
-            raise
-        return "damaged"
-    finally:
-        connection.close()
-    return None if findings == "ok" else "damaged"
-
-
-def _move_aside(path: Path, problem: str) -> Path:
-    """Keep the file and its journal under another name, beside the new one."""
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
-    aside = path.with_name(f"{path.name}.{problem}-{stamp}")
-    Path(f"{path}-shm").unlink(missing_ok=True)
-    journal = Path(f"{path}-wal")
-    if journal.exists():
-        journal.rename(f"{aside}-wal")
-    path.rename(aside)
-    kept = sorted(path.parent.glob(f"{path.name}.*-*T??????"), key=lambda each: each.stat().st_mtime)
-    for old in kept[:-MAX_KEPT_ASIDE]:
-        old.unlink()
-        Path(f"{old}-wal").unlink(missing_ok=True)
-    return aside
-
-
-def _connect(settings: DatabaseSettings) -> sqlite3.Connection:
-    """A connection that is durable (WAL, FULL), bounded and migrated."""
-    connection = sqlite3.connect(settings.path, isolation_level=None)
-    page_bytes = connection.execute("PRAGMA page_size").fetchone()[0]
-    for pragma in (
-        "journal_mode = WAL",
-        "synchronous = FULL",
-        "journal_size_limit = 16777216",
-        "busy_timeout = 1000",
-        f"max_page_count = {settings.max_bytes // page_bytes}",
-    ):
-        connection.execute(f"PRAGMA {pragma}")
-    migrate(connection)
-    return connection
+def _bodies(connection: sqlite3.Connection, table: str, column: str) -> tuple[str, ...]:
+    return tuple(row[0] for row in connection.execute(f"SELECT {column} FROM {table}"))  # noqa: S608 - names of this file

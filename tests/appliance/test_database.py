@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.database import MAX_KEPT_ASIDE, Database, DatabaseSettings, StoreFailed, StoreInUse
+from appliance.database import Database, DatabaseSettings, StoreFailed, StoreInUse
+from appliance.database_file import MAX_KEPT_ASIDE
 from appliance.migrations import VERSION, version
 
 
