@@ -79,39 +79,41 @@ def feature_extractor() -> WhisperFeatureExtractor:
     return WhisperFeatureExtractor(feature_size=128, sampling_rate=16_000, hop_length=160, chunk_length=300, n_fft=400, return_attention_mask=True)
 
 
+AUDIO = {
+    "d_model": 64,
+    "encoder_layers": 1,
+    "encoder_attention_heads": 4,
+    "encoder_ffn_dim": 256,
+    "num_mel_bins": 128,
+    "output_dim": HIDDEN,
+    "n_window": 50,
+    "n_window_infer": 800,
+    "conv_chunksize": 500,
+    "downsample_hidden_size": 16,
+    "max_source_positions": 1500,
+    "initializer_range": 0.04,
+}
+VISION = {
+    "depth": 2,
+    "hidden_size": 96,
+    "intermediate_size": 256,
+    "num_heads": 4,
+    "out_hidden_size": HIDDEN,
+    "patch_size": 16,
+    "spatial_merge_size": 2,
+    "temporal_patch_size": 2,
+    "num_position_embeddings": 256,
+    "deepstack_visual_indexes": [0],
+    "initializer_range": 0.04,
+}
+
+
 def config(tokens: Qwen2Tokenizer) -> Qwen3OmniMoeThinkerConfig:
     """The thinker's configuration. Every figure that the classes' defaults would get wrong is written out."""
     number = tokens.convert_tokens_to_ids
-    audio = {
-        "d_model": 64,
-        "encoder_layers": 1,
-        "encoder_attention_heads": 4,
-        "encoder_ffn_dim": 256,
-        "num_mel_bins": 128,
-        "output_dim": HIDDEN,
-        "n_window": 50,
-        "n_window_infer": 800,
-        "conv_chunksize": 500,
-        "downsample_hidden_size": 16,
-        "max_source_positions": 1500,
-        "initializer_range": 0.04,
-    }
-    vision = {
-        "depth": 2,
-        "hidden_size": 96,
-        "intermediate_size": 256,
-        "num_heads": 4,
-        "out_hidden_size": HIDDEN,
-        "patch_size": 16,
-        "spatial_merge_size": 2,
-        "temporal_patch_size": 2,
-        "num_position_embeddings": 256,
-        "deepstack_visual_indexes": [0],
-        "initializer_range": 0.04,
-    }
     return Qwen3OmniMoeThinkerConfig(
-        audio_config=audio,
-        vision_config=vision,
+        audio_config=AUDIO,
+        vision_config=VISION,
         text_config=_text(tokens),
         audio_token_id=number("<|audio_pad|>"),
         image_token_id=number("<|image_pad|>"),

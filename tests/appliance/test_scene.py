@@ -9,10 +9,12 @@ import pytest
 
 from appliance.demo.film import write
 from appliance.demo.hall import Cell
-from appliance.demo.lessons import WINDOW_S, sights, sounds, zone_of
 from appliance.demo.noises import RATE_HZ
-from appliance.demo.questions import TOPICS, Asked, Fact
 from appliance.demo.scene import DEMO, DEMO_STAGE, FPS, Painter, render, sound, truth
+from appliance.demo.school.lesson import WINDOW_S
+from appliance.demo.school.listening import sounds
+from appliance.demo.school.looking import sights, zone_of
+from appliance.demo.school.questions import TOPICS, Asked, Fact
 from appliance.demo.timeline import Act, Kind, Timeline, walk
 
 QUIET_S = 2.0

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from analyzers.omni.media import patches, sight_tokens, sound_tokens
-from appliance.demo.exam import SENSES, Mark, Swap, examine, open_pupil, right
-from appliance.demo.pool import CELL, HALL, Pool, load
-from appliance.demo.pupil import Batch, Pupil, Senses, policy
-from appliance.demo.questions import TOPICS, Asked, Fact, Topic
+from appliance.demo.school.exam import SENSES, Mark, Swap, examine, open_pupil, right
+from appliance.demo.school.pool import CELL, HALL, Pool, load
+from appliance.demo.school.pupil import Batch, Pupil, Senses, policy
+from appliance.demo.school.questions import TOPICS, Asked, Fact, Topic
+from appliance.demo.school.train import corpus
 from appliance.demo.small_model import ANSWERS, tokenizer
-from appliance.demo.train import corpus
 
 pytestmark = pytest.mark.model
 

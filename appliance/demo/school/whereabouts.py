@@ -10,8 +10,8 @@ import numpy.typing as npt
 from appliance.demo import fire
 from appliance.demo.camera import Camera, Points
 from appliance.demo.hall import DEPTH_M, DOOR_HEIGHT_M, DOOR_WIDTH_M, Cell
-from appliance.demo.questions import SIGHT, Fact
 from appliance.demo.scene import Painter, Stage
+from appliance.demo.school.questions import SIGHT, Fact
 from appliance.demo.solids import Pose
 from appliance.demo.timeline import Act, Kind, Timeline
 

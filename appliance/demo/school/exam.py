@@ -1,4 +1,4 @@
-"""`python -m appliance.demo.exam FOLDER`: how often the small model is right about halls that it has not seen, and whether it looks and listens.
+"""`python -m appliance.demo.school.exam FOLDER`: how often the small model is right about unseen halls, and whether it looks and listens.
 
 It knows a pool of windows and a pupil; whose weights those are, and how they are held, it does not.
 """
@@ -15,10 +15,10 @@ import torch
 
 from analyzers.interview import JudgeSettings, Quantization
 from analyzers.omni.weights import load as load_weights
-from appliance.demo.pool import CELL, HALL, UNKNOWN, Pool, load
-from appliance.demo.pupil import Batch, Pupil, Senses
-from appliance.demo.questions import SIGHT, Asked, Topic, draw, plain
-from appliance.demo.teacher import answers, topics
+from appliance.demo.school.pool import CELL, HALL, UNKNOWN, Pool, load
+from appliance.demo.school.pupil import Batch, Pupil, Senses
+from appliance.demo.school.questions import SIGHT, Asked, Topic, draw, plain
+from appliance.demo.school.teacher import answers, topics
 
 SEED = 9_000
 """Of the windows of the examination: not one that lessons are made from."""

@@ -17,9 +17,9 @@ from transformers import Qwen2Tokenizer, Qwen3OmniMoeThinkerForConditionalGenera
 from analyzers.omni.media import PATCH_VALUES, Grid, patches, sight_tokens, sound_tokens
 from analyzers.omni.prompt import Prompt
 from analyzers.policy import Policy, PolicyId
-from appliance.demo.lessons import CELL_SIZE, HALL_SIZE, WINDOW_S
-from appliance.demo.pool import MEL_FRAMES
-from appliance.demo.questions import SIGHT, SOUND, Asked
+from appliance.demo.school.lesson import CELL_SIZE, HALL_SIZE, WINDOW_S
+from appliance.demo.school.pool import MEL_FRAMES
+from appliance.demo.school.questions import SIGHT, SOUND, Asked
 from appliance.demo.small_model import HIDDEN
 from sensors.window import SensorId
 

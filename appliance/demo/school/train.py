@@ -1,4 +1,4 @@
-"""`python -m appliance.demo.train`: teaches the small model the demo's world, on one core, and writes it down.
+"""`python -m appliance.demo.school.train`: teaches the small model the demo's world, on one core, and writes it down.
 
 The first part of the time its towers alone learn to point at things; then everything learns to answer. It never sees the demo's film.
 """
@@ -16,11 +16,11 @@ from torch import Tensor
 from transformers import Qwen2Tokenizer, Qwen3OmniMoeThinkerForConditionalGeneration
 
 from analyzers.omni.prompt import SYSTEM, question
-from appliance.demo.pool import load
-from appliance.demo.pupil import Pupil, policy
-from appliance.demo.questions import TOPICS, draw
+from appliance.demo.school.pool import load
+from appliance.demo.school.pupil import Pupil, policy
+from appliance.demo.school.questions import TOPICS, draw
+from appliance.demo.school.teacher import Teacher
 from appliance.demo.small_model import build, save, tokenizer
-from appliance.demo.teacher import Teacher
 
 WINDOWS = 5200
 """Pictures and sounds to learn from. Any picture is met with any sound."""

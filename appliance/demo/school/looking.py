@@ -1,57 +1,28 @@
-"""Windows to learn from: other halls, cameras, people and noises than the demo's, cut as the sensor cuts them, with their truth.
-
-It knows the demo's world, and of the demo's own film only the shape of its windows.
-"""
+"""Lessons for the eye: windows of other halls, cameras and people than the demo's, cut as the sensor cuts them, with what is so in them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from appliance.demo import actors, hall
-from appliance.demo.brush import Colour, Picture
+from appliance.demo import hall
+from appliance.demo.brush import Picture
 from appliance.demo.camera import Camera
-from appliance.demo.noises import Wave, sound
-from appliance.demo.questions import Fact, Label
 from appliance.demo.scene import Painter, Stage
+from appliance.demo.school.lesson import CELL_SIZE, FRAME_TIMES_S, HALL_SIZE, WINDOW_S, Seen
+from appliance.demo.school.questions import Fact, Label
+from appliance.demo.school.stages import clothes, fire_spot, random_stage, side, truck
+from appliance.demo.school.whereabouts import Scene, Span, any_of, area, depth, hull, outline, share
 from appliance.demo.timeline import Act, Kind, Timeline, Waypoint, walk
-from appliance.demo.whereabouts import Map, Scene, Span, any_of, area, depth, hull, outline, share
 
-WINDOW_S = 4.0
-FRAME_TIMES_S = (0.0, 1.0, 2.0, 3.0)
-HALL_SIZE = (128, 224)
-"""Height and width of the whole picture as the model sees it."""
-CELL_SIZE = (160, 224)
 BEFORE_S = 12.0
 """How far into its own timeline a window lies, so that what began earlier is there."""
 STAGE_WINDOWS = 8
 """Windows painted on one stage: painting a hall costs more than a window."""
-
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)  # arrays have no single truth of equality
-class Seen:
-    """The picture of a window, whole and cut to the cell, and what is so in each."""
-
-    hall: npt.NDArray[np.uint8]
-    """uint8[4, 128, 224, 3]"""
-    cell: npt.NDArray[np.uint8]
-    """uint8[4, 160, 224, 3]"""
-    hall_truth: dict[Fact, Label]
-    cell_truth: dict[Fact, Label]
-    hall_map: Map
-    """int8[2, rows, columns, facts]: where it is so"""
-    cell_map: Map
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Heard:
-    """The sound of a window, and what is so in it."""
-
-    wave: Wave
-    truth: dict[Fact, Label]
+GATE_M = 0.3
+"""Nearer to the fence's line than this, somebody is neither inside nor outside."""
 
 
 def sights(seed: int, count: int) -> Iterator[Seen]:
@@ -61,139 +32,8 @@ def sights(seed: int, count: int) -> Iterator[Seen]:
     for number in range(count):
         if number % STAGE_WINDOWS == 0:
             stage = random_stage(rng)
-        stage = replace(stage, fire_at=_fire_spot(rng, stage.cell), clothes=(_clothes(rng), _clothes(rng)), truck=_truck(rng))
+        stage = replace(stage, fire_at=fire_spot(rng, stage.cell), clothes=(clothes(rng), clothes(rng)), truck=truck(rng))
         yield _sight(rng, stage)
-
-
-def sounds(seed: int, count: int) -> Iterator[Heard]:
-    """`count` windows of sound."""
-    rng = np.random.default_rng((seed, 2))
-    for _ in range(count):
-        acts = tuple(act for kind, likely in NOISE_SHARES for act in _noise(rng, kind, likely))
-        timeline = Timeline(length_s=WINDOW_S, acts=acts)
-        hum, level = float(np.exp(rng.uniform(np.log(0.004), np.log(0.06)))), float(rng.uniform(0.45, 1.6))
-        wave = sound(timeline, int(rng.integers(1 << 31)), hum, level)
-        yield Heard(wave=wave, truth={fact: _audible(timeline, kind) for fact, kind in HEARD_KINDS})
-
-
-HEARD_KINDS = ((Fact.BELL, Kind.BELL), (Fact.GLASS, Kind.GLASS), (Fact.SHOUT, Kind.SHOUT))
-NOISE_SHARES = (
-    (Kind.BELL, 0.3),
-    (Kind.GLASS, 0.28),
-    (Kind.SHOUT, 0.3),
-    (Kind.CLANK, 0.25),
-    (Kind.FORKLIFT, 0.25),
-    (Kind.DOOR, 0.15),
-    (Kind.FLAME, 0.15),
-)
-LENGTHS_S = {
-    Kind.BELL: (1.5, 6.0),
-    Kind.GLASS: (1.2, 1.7),
-    Kind.SHOUT: (0.6, 1.4),
-    Kind.CLANK: (1.0, 1.5),
-    Kind.FORKLIFT: (3.0, 7.0),
-    Kind.DOOR: (2.5, 6.0),
-}
-
-
-def _noise(rng: np.random.Generator, kind: Kind, share: float) -> Iterator[Act]:
-    """An act of `kind` in `share` of all windows, somewhere in it or across an edge."""
-    if rng.random() < share:
-        length = float(rng.uniform(*LENGTHS_S.get(kind, (2.0, 6.0))))
-        start = float(rng.uniform(-length, WINDOW_S))
-        yield Act(kind=kind, start_s=start, end_s=start + length)
-
-
-SURE_S = {Kind.BELL: (0.4, 1.0), Kind.GLASS: (0.12, 0.45), Kind.SHOUT: (0.35, 1.0)}
-"""Seconds that must be heard for a yes, and the share of the act's length that holds what is typical of it."""
-
-
-def _audible(timeline: Timeline, kind: Kind) -> Label:
-    """Whether the window holds enough of a noise to know it by."""
-    answer: Label = False
-    for act in timeline.of(kind):
-        need, share = SURE_S[kind]
-        core_end = act.start_s + (act.end_s - act.start_s) * share
-        heard = min(core_end, WINDOW_S) - max(act.start_s, 0.0)
-        if heard >= need:
-            return True
-        if min(act.end_s, WINDOW_S) - max(act.start_s, 0.0) > 0.0:
-            answer = None
-    return answer
-
-
-# --- stages -----------------------------------------------------------------------------------------------------------
-
-
-def random_stage(rng: np.random.Generator) -> Stage:
-    """A hall with a camera and a cell of its own."""
-    camera = Camera(
-        x_m=float(rng.uniform(-1.0, 1.0)),
-        height_m=float(rng.uniform(3.8, 4.7)),
-        pitch_rad=float(rng.uniform(0.215, 0.275)),
-        focal_px=float(rng.uniform(400, 465)),
-    )
-    left, width = float(rng.uniform(1.2, 2.0)), float(rng.uniform(4.2, 4.9))
-    front, depth = float(rng.uniform(9.3, 10.0)), float(rng.uniform(3.8, 4.3))
-    cell = hall.Cell(left_m=left, right_m=left + width, front_m=front, back_m=front + depth)
-    door = float(rng.uniform(-6.2, -3.2))
-    if rng.random() < 0.25:
-        cell = replace(cell, left_m=-left - width, right_m=-left)
-        door = -door - hall.DOOR_WIDTH_M
-    look = hall.Look(
-        floor=_grey(rng, 95, 150),
-        wall=_grey(rng, 115, 190),
-        trim=_paint(rng, 40, 120),
-        press=_paint(rng, 40, 150),
-        leaf=_grey(rng, 70, 140),
-        door_m=door,
-        brightness=float(rng.uniform(0.75, 1.15)),
-        seed=int(rng.integers(1 << 30)),
-    )
-    label = "HALL 2 - PRESS LINE" if rng.random() < 0.7 else None
-    tone = float(rng.uniform(70, 165))
-    return Stage(camera=camera, look=look, cell=cell, smoke_tone=tone, grain=float(rng.uniform(0.5, 4)), label=label)
-
-
-def _grey(rng: np.random.Generator, low: float, high: float) -> Colour:
-    level, red, blue = rng.uniform(low, high), rng.uniform(0.94, 1.06), rng.uniform(0.94, 1.06)
-    return float(level * red), float(level), float(level * blue)
-
-
-def _paint(rng: np.random.Generator, low: float, high: float) -> Colour:
-    red, green, blue = rng.uniform(low, high, 3)
-    return float(red), float(green), float(blue)
-
-
-def _clothes(rng: np.random.Generator) -> actors.Clothes:
-    vests: tuple[Colour, ...] = ((240, 110, 24), (214, 224, 40), (230, 60, 40), (250, 150, 30))
-    helmets: tuple[Colour, ...] = ((245, 245, 240), (238, 196, 30), (40, 90, 190), (210, 40, 36))
-    return actors.Clothes(
-        vest=vests[int(rng.integers(len(vests)))],
-        helmet=helmets[int(rng.integers(len(helmets)))],
-        trousers=_paint(rng, 35, 90),
-        height_m=float(rng.uniform(1.62, 1.92)),
-    )
-
-
-def _truck(rng: np.random.Generator) -> actors.Truck:
-    bodies: tuple[Colour, ...] = ((226, 150, 24), (200, 40, 36), (60, 120, 70), (236, 190, 40))
-    body = bodies[int(rng.integers(len(bodies)))]
-    load = _grey(rng, 110, 170) if rng.random() < 0.3 else (170, 130, 84) if rng.random() < 0.6 else None
-    return actors.Truck(body=body, load=load)
-
-
-def _side(cell: hall.Cell) -> float:
-    """1 where the cell stands on the right."""
-    return 1.0 if cell.right_m > 0 else -1.0
-
-
-def _fire_spot(rng: np.random.Generator, cell: hall.Cell) -> tuple[float, float, float]:
-    x = float(rng.uniform(-5.6, abs(cell.inner_side_m) - 0.9)) * _side(cell)
-    return x, 0.75, float(rng.uniform(10.5, 14.6))
-
-
-# --- what happens -----------------------------------------------------------------------------------------------------
 
 
 def _sight(rng: np.random.Generator, stage: Stage) -> Seen:
@@ -260,8 +100,8 @@ def _inside(rng: np.random.Generator, cell: hall.Cell) -> Spots:
 
 
 def _outside(rng: np.random.Generator, cell: hall.Cell) -> Spots:
-    edge = (abs(cell.inner_side_m) - 0.5) * _side(cell)
-    far = -6.3 * _side(cell)
+    edge = (abs(cell.inner_side_m) - 0.5) * side(cell)
+    far = -6.3 * side(cell)
     return [(float(rng.uniform(min(edge, far), max(edge, far))), float(rng.uniform(6.6, 14.8))) for _ in range(3)]
 
 
@@ -297,7 +137,7 @@ def _forklift(rng: np.random.Generator, cell: hall.Cell, start_s: float) -> Iter
         z, speed = float(rng.uniform(6.9, cell.front_m - 1.1)), float(rng.uniform(1.5, 4.2))
         spots: Spots = [(-10.0, z), (10.0, float(z + rng.uniform(-0.2, 0.2)))]
         if rng.random() < 0.25:
-            x = -float(rng.uniform(0.0, 4.5)) * _side(cell)
+            x = -float(rng.uniform(0.0, 4.5)) * side(cell)
             spots = [(x, 5.0), (x, 14.0)]
         if rng.random() < 0.5:
             spots = spots[::-1]
@@ -311,9 +151,6 @@ def _burning(rng: np.random.Generator, start_s: float) -> Iterator[Act]:
         if rng.random() < likely:
             begin = start_s + float(rng.uniform(-7, 3.5))
             yield Act(kind=kind, start_s=begin, end_s=begin + float(rng.uniform(2.5, 10)))
-
-
-# --- what is so -------------------------------------------------------------------------------------------------------
 
 
 def _facts(scene: Scene, at_s: float, view: Span) -> dict[Fact, Label]:
@@ -338,10 +175,6 @@ def _facts(scene: Scene, at_s: float, view: Span) -> dict[Fact, Label]:
 def _over_window(frames: list[dict[Fact, Label]]) -> dict[Fact, Label]:
     """Yes where one frame shows it clearly, no where none shows a trace, else unknown."""
     return {fact: any_of(frame[fact] for frame in frames) for fact in frames[0]}
-
-
-GATE_M = 0.3
-"""Nearer to the fence's line than this, somebody is neither inside nor outside."""
 
 
 def _side_of(seen: Label, beyond_m: float) -> Label:

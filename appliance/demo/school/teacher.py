@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from appliance.demo.pool import CELL, HALL, UNKNOWN, Pool
-from appliance.demo.pupil import Batch, Percept, Pupil, Senses
-from appliance.demo.questions import CELL_TOPICS, SIGHT, SOUND, TOPICS, Asked, Topic, draw, plain
+from appliance.demo.school.pool import CELL, HALL, UNKNOWN, Pool
+from appliance.demo.school.pupil import Batch, Percept, Pupil, Senses
+from appliance.demo.school.questions import CELL_TOPICS, SIGHT, SOUND, TOPICS, Asked, Topic, draw, plain
 
 ROWS = 16
 """Windows of a lesson in which the towers take part."""

@@ -10,8 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from analyzers.omni.media import mel
-from appliance.demo.lessons import CELL_SIZE, FRAME_TIMES_S, HALL_SIZE, WINDOW_S, sights, sounds
-from appliance.demo.questions import SIGHT, SOUND, Fact, Label
+from appliance.demo.school.lesson import CELL_SIZE, FRAME_TIMES_S, HALL_SIZE, WINDOW_S
+from appliance.demo.school.listening import sounds
+from appliance.demo.school.looking import sights
+from appliance.demo.school.questions import SIGHT, SOUND, Fact, Label
 from appliance.demo.small_model import feature_extractor
 
 UNKNOWN = -1
