@@ -1,14 +1,24 @@
 """Patches and mel features, against the order written out longhand, transformers' own processor, and the real audio tower's count of tokens."""
 
+import importlib.util
+from contextlib import suppress
+from typing import Any
+
 import numpy as np
 import pytest
 
+torch = pytest.importorskip("torch")
+for operator in ("nms", "qnms"):
+    # torchvision's wheel for CUDA declares these only where its library loads, which it does not beside a torch for CPUs.
+    with suppress(RuntimeError):
+        torch.library.define(f"torchvision::{operator}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 pytest.importorskip("transformers")
 
-from transformers.models.qwen3_omni_moe.modeling_qwen3_omni_moe import _get_feat_extract_output_lengths
+from transformers.models.qwen3_omni_moe.modeling_qwen3_omni_moe import _get_feat_extract_output_lengths  # noqa: E402
 
-from analyzers.omni.media import PATCH_VALUES, mel, patches, sight_tokens, sound_tokens
-from tests.analyzers import tiny
+from analyzers.omni.media import PATCH_VALUES, mel, patches, sight_tokens, sound_tokens  # noqa: E402
+from analyzers.omni.prompt import Prompt  # noqa: E402
+from tests.analyzers import tiny  # noqa: E402
 
 pytestmark = pytest.mark.model
 
@@ -75,3 +85,35 @@ def test_mel_features_have_a_frame_every_ten_milliseconds_and_hear_a_tone_where_
     assert low.shape == high.shape == (128, 200)
     assert low.dtype == np.float32
     assert low.mean(1).argmax() < high.mean(1).argmax()
+
+
+def official_processor() -> Any:  # noqa: ANN401 - transformers has no types
+    """Qwen3-Omni's own, with the tiny model's tokenizer. It needs torchvision and Pillow, the product does not."""
+    for needed in ("torchvision", "PIL"):
+        if importlib.util.find_spec(needed) is None:
+            pytest.skip(f"{needed} is not installed; the official processor needs it")
+    from transformers import Qwen2VLVideoProcessor, Qwen3OmniMoeProcessor  # noqa: PLC0415
+    from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil  # noqa: PLC0415
+
+    sides = {"patch_size": 16, "merge_size": 2, "temporal_patch_size": 2, "image_mean": [0.5] * 3, "image_std": [0.5] * 3, "do_resize": False}
+    return Qwen3OmniMoeProcessor(
+        image_processor=Qwen2VLImageProcessorPil(**sides),
+        video_processor=Qwen2VLVideoProcessor(**sides, do_sample_frames=False, cap_pixels_per_frame=False),
+        feature_extractor=tiny.extractor(),
+        tokenizer=tiny.tokenizer(),
+        chat_template="",
+    )
+
+
+def test_a_window_becomes_what_the_official_processor_makes_of_it() -> None:
+    processor, pictures = official_processor(), frames(8, 320, 576)
+    sound = (np.random.default_rng(1).standard_normal(8 * 16_000) * 0.1).astype(np.float32)
+    text = "<|audio_start|><|audio_pad|><|audio_end|><|vision_start|><|video_pad|><|vision_end|>"
+    official = processor(text=[text], videos=[pictures], audio=[sound], return_tensors="np", videos_kwargs={"fps": 1.0, "do_resize": False})
+    found, grid = patches(pictures)
+    assert np.abs(official["pixel_values_videos"] - (found / 127.5 - 1.0)).max() < 1e-6
+    assert tuple(official["video_grid_thw"][0]) == grid
+    heard = mel(sound, tiny.extractor())
+    assert np.abs(official["input_features"][0] - heard).max() < 1e-6
+    prompt = Prompt(tiny.tokenizer())
+    assert tuple(official["input_ids"][0]) == prompt.root(sound_tokens(heard.shape[1]))[len(prompt.root(0)) :] + prompt.branch(sight_tokens(grid))
