@@ -23,6 +23,8 @@ class Context:
     """Alarms of other tracks that hold and have been told (`Track.has_told`): what has told nobody silences nobody."""
     grouped: frozenset[SensorId] = frozenset()
     """Sensors that the common-cause alarm lists."""
+    mode: str | None = None
+    """The arm mode; None: disarmed."""
     test: bool = False
     """Whatever opens now is a test and says so."""
 

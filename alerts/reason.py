@@ -66,6 +66,8 @@ class Reason(StrEnum):
     """The same window, or the same command, again."""
     OFF_SCHEDULE = "off_schedule"
     """A yes outside the policy's hours."""
+    DISARMED = "disarmed"
+    """A yes in an arm mode in which the policy does not watch."""
     NO_ALARM = "no_alarm"
     """A command that needs an open alarm, and there is none."""
     STILL_HOLDS = "still_holds"

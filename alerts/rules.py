@@ -94,13 +94,20 @@ def _yes(track: Track, event: Judged, policy: Policy, context: Context) -> Decis
     seen = _seen(track, judgement, answers, policy)
     if track.is_open and not track.gone and not track.blind:
         return _still_yes(seen, event, policy)
-    if policy.active is not None and not policy.active.is_on(judgement.end.utc):
-        return Decision(track=track, reason=Reason.OFF_SCHEDULE)
+    if off := _off_watch(policy, judgement, context):
+        return Decision(track=track, reason=off)
     seen = replace(seen, note=event.note)
     group = hits(answers, answer, policy.trigger, span_of(policy, context.stride))
     if group:
         return episode.raised(seen, event.at, policy, context, reason=Reason.TRIGGERED, hits=group)
     return Decision(track=_pending(seen, policy), reason=Reason.NOT_ENOUGH)
+
+
+def _off_watch(policy: Policy, judgement: Judgement, context: Context) -> Reason | None:
+    """Why the policy opens nothing now, by its owner's word."""
+    if policy.active is not None and not policy.active.is_on(judgement.end.utc):
+        return Reason.OFF_SCHEDULE
+    return None if policy.watches_in(context.mode) else Reason.DISARMED
 
 
 def _still_yes(track: Track, event: Judged, policy: Policy) -> Decision:

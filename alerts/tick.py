@@ -47,8 +47,8 @@ def _end_of_silence(track: Track, at: Moment, policy: Policy, context: Context) 
 
 
 def _no_data(track: Track, at: Moment, policy: Policy, context: Context) -> Decision | None:
-    """With `on_no_data: alarm`: nothing could be seen for `clear_after`, in the policy's hours, and no alarm holds."""
-    if track.no_data_since is None or policy.on_no_data is not OnNoData.ALARM or track.is_open:
+    """With `on_no_data: alarm`: nothing could be seen for `clear_after`, in the policy's hours and modes, and no alarm holds."""
+    if track.no_data_since is None or policy.on_no_data is not OnNoData.ALARM or track.is_open or not policy.watches_in(context.mode):
         return None
     if policy.active is not None and not policy.active.is_on(at.utc):
         return None

@@ -73,18 +73,20 @@ class Passage:
     state: GateState
 
 
-def ask(policy: Policy, view: View, window: Window, state: GateState, *, normal: bool, armed: bool = True) -> Passage:
-    """Whether `policy` is asked about `view` of `window`. `normal`: its track there is NORMAL."""
+def ask(  # noqa: PLR0913 - all that it hangs on
+    policy: Policy, view: View, window: Window, state: GateState, *, normal: bool, armed: bool = True, free: bool = False
+) -> Passage:
+    """Whether `policy` is asked about `view` of `window`. `normal`: its track there is NORMAL. `free`: never too quiet to ask."""
     refusal = _refusal(policy, window, armed=armed, normal=normal)
-    if refusal is None and not (not normal or state.owed or _woken(policy, view) or _patrol_due(policy, window, state)):
-        refusal = Refusal(verdict=Verdict.NOT_ASKED, cause=Cause.QUIET)
+    if refusal is None and not (free or not normal or state.owed or _woken(policy, view) or _patrol_due(policy, window, state)):
+        refusal = Refusal(verdict=Verdict.NOT_ASKED, cause=Cause.OWN_VOICE if is_deaf_to(policy, window) else Cause.QUIET)
     return Passage(refusal=refusal, state=state if refusal else GateState(asked=window.end))
 
 
 def _refusal(policy: Policy, window: Window, *, armed: bool, normal: bool) -> Refusal | None:
-    if not armed:
+    # What is pending or open when the hours end, or the mode changes, is asked about on, or it could never clear; the rules open nothing then.
+    if normal and not armed:
         return Refusal(verdict=Verdict.NOT_ASKED, cause=Cause.DISARMED)
-    # What is pending or open when the hours end is asked about on, or it could never clear; the rules open nothing out of hours.
     if normal and policy.active is not None and not policy.active.is_on(window.end.utc):
         return Refusal(verdict=Verdict.NOT_ASKED, cause=Cause.OFF_SCHEDULE)
     if policy.senses - window.senses:

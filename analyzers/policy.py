@@ -91,6 +91,8 @@ class Policy:
     acknowledge: Acknowledge = Acknowledge.AUTO
     active: Schedule | None = None
     """When it is asked, in the site's time zone. None: always."""
+    modes: frozenset[str] = frozenset()
+    """The arm modes in which it watches; empty: in all of them, and disarmed as well."""
     latched: bool = False
     """An alarm stays until somebody resets it, whatever the answers say."""
     inhibited_by: frozenset[PolicyId] = frozenset()
@@ -100,6 +102,10 @@ class Policy:
     """What is spoken when it opens (by a later release's voice); None: nothing."""
     weight: float = 1.0
     """Its share of the judge when there is more to ask than can be asked."""
+
+    def watches_in(self, mode: str | None) -> bool:
+        """Whether it watches while the box is armed in `mode`; None: while it is disarmed."""
+        return not self.modes or mode in self.modes
 
     def views(self) -> tuple[ViewId, ...]:
         """The views it is asked about: its sensors, or its zone on each of them."""

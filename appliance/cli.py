@@ -51,7 +51,7 @@ def schema() -> None:
 
 
 @app.command()
-def judge(
+def judge(  # noqa: PLR0913 - a command's options
     recordings: Annotated[list[Path], typer.Argument(help="Recordings to judge.", metavar="RECORDING...", exists=True, dir_okay=False)],
     config: Annotated[Path, typer.Option("--config", help="The configuration whose policies are tried.")],
     *,
@@ -60,6 +60,7 @@ def judge(
     start: Annotated[
         datetime | None, typer.Option("--start", help="The recording's first instant in the site's time, for schedules; default: now.")
     ] = None,
+    mode: Annotated[str | None, typer.Option("--mode", help="Armed in this mode; default: every policy watches, whatever its modes.")] = None,
     verbose: Verbose = False,
 ) -> None:
     """Say what would have been alarmed in recordings, without loss and as fast as the judge allows."""
@@ -67,14 +68,14 @@ def judge(
     from appliance.replay import judge_recordings
 
     journal.set_up(verbose=verbose)
-    raise typer.Exit(judge_recordings(recordings, config, sensor=sensor, as_json=as_json, start=start))
+    raise typer.Exit(judge_recordings(recordings, config, sensor=sensor, as_json=as_json, start=start, mode=mode))
 
 
 @app.command()
 def doctor(
-    config: Annotated[Path | None, typer.Argument(help="A configuration whose model, disk and broker are tried as well.", metavar="CONFIG")] = None,
+    config: Annotated[Path | None, typer.Argument(help="A configuration: its sensors, model and broker are tried as well.", metavar="CONFIG")] = None,
 ) -> None:
-    """Look at this machine: versions, devices, model, disk and broker; each line ok, warning or failure, and what to do."""
+    """Look at this machine, open each sensor and greet the broker: each line ok, warning or failure, and what to do."""
     from rich.console import Console
 
     from appliance.doctor import run_doctor

@@ -94,6 +94,8 @@ class Configuration:
     judge: JudgeConfig = JudgeConfig()
     policies: tuple[Policy, ...] = ()
     """The owner's. Those that watch the watcher are not among them."""
+    modes: tuple[str, ...] = ("home",)
+    """In which the box can be armed; the first is that of a box that nobody has armed yet."""
     mqtt: MqttSettings | None = None
     metrics: MetricsConfig = MetricsConfig()
     state: Path = Path("/var/lib/omniwatch")
@@ -145,6 +147,7 @@ class _Reader:
     def _judge(self, form: JudgeForm) -> JudgeConfig:
         is_omni = form.kind is JudgeChoice.OMNI
         return JudgeConfig(
+            modes=form.modes,
             kind=JudgeKind(form.kind.value),
             model=self._path(form.model) if form.model and is_omni else None,
             quantization=form.quantization,

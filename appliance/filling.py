@@ -53,7 +53,7 @@ def _known(data: Mapping[str, Any], form: SiteForm) -> Known:
     by_name: dict[str, SensorForm | None] = dict.fromkeys(sensors) if isinstance(sensors, dict) else {}
     by_name.update({name: sensor for name, sensor in form.sensors.items() if name in by_name})
     named = (item.get("id", item.get("use")) for item in (items if isinstance(items, list) else ()) if isinstance(item, dict))
-    return Known(sensors=by_name, policies=frozenset(str(name) for name in named if name is not None))
+    return Known(sensors=by_name, policies=frozenset(str(name) for name in named if name is not None), modes=form.modes)
 
 
 def _without(wrong: set[Path_], data: Mapping[str, Any], numbers: tuple[int, ...]) -> tuple[dict[str, Any], tuple[int, ...]]:

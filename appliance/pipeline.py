@@ -95,6 +95,8 @@ class Pipeline:
         self.durable = True
         """False: the ledger forgets at the next start, and what is told says so."""
         self.waits_for_judge = False
+        self.mode: str | None = None
+        """The arm mode; None: disarmed."""
         """True: no cues stand in while the judge is away; questions wait for it, and are shed when they are too old."""
 
     async def configure(self, watch: Watch) -> None:
@@ -154,8 +156,8 @@ class Pipeline:
         window, view = question.window, question.window.view(question.view)
         for policy in question.policies:
             key = (policy.id, question.view)
-            normal = not free and not self._track(policy, question.view).asks_always
-            passage = ask(policy, view, window, self._gates.get(key, GateState()), normal=normal)
+            normal, armed = not self._track(policy, question.view).asks_always, policy.watches_in(self.mode)
+            passage = ask(policy, view, window, self._gates.get(key, GateState()), normal=normal, armed=armed, free=free)
             if not free:  # cues that stand in are no look by the judge: a patrol stays due, and what was dropped stays owed
                 self._gates[key] = passage.state
             if passage.refusal:
@@ -276,7 +278,7 @@ class Pipeline:
 
     def _context(self, track: Track) -> Context:
         stride = self._watch.stride(track.policy, track.view) if self._watch else FEED
-        return Context(stride=stride, active=frozenset(self._told), grouped=self.grouped)
+        return Context(stride=stride, active=frozenset(self._told), grouped=self.grouped, mode=self.mode)
 
     async def _write(self, decisions: Sequence[Decision], notifications: Sequence[Notification]) -> None:
         try:

@@ -12,6 +12,7 @@ from sensors.cues import CueName
 from sensors.window import Sense, SensorId
 
 MAX_POLICIES = 200
+MAX_MODES = 16
 MAX_SENSORS = 32
 """Sensors of one policy: a policy travels to the judge with their names."""
 
@@ -97,6 +98,8 @@ class RuleForm(Form):
     """`required`: an alarm that has cleared waits until somebody has seen it."""
     active: Active | None = None
     """When it is asked, in the site's time zone: `mon-fri 22:00-06:00; sat,sun 00:00-24:00`. Default: always."""
+    modes: tuple[Id, ...] = Field(default=(), max_length=MAX_MODES)
+    """The arm modes in which it watches, like `[away, night]`. Default: in all of them, and disarmed as well."""
     latched: Truth = False
     """An alarm stays until somebody resets it."""
     inhibited_by: tuple[Id, ...] = Field(default=(), max_length=16)
@@ -146,6 +149,7 @@ class PolicyForm(RuleForm):
             remind_every=self.remind_every,
             acknowledge=self.acknowledge,
             active=parse(self.active, timezone) if self.active else None,
+            modes=frozenset(self.modes),
             latched=self.latched,
             inhibited_by=frozenset(PolicyId(other) for other in self.inhibited_by),
             on_no_data=self.on_no_data,

@@ -28,6 +28,8 @@ class Known:
     """None: there is one of this name, and it could not be read."""
     policies: frozenset[str]
     """The names of the owner's policies, whole or not."""
+    modes: tuple[str, ...]
+    """The arm modes."""
 
 
 def sensor_problems(document: Document, sensors: Mapping[str, SensorForm]) -> Iterator[Problem]:
@@ -62,6 +64,7 @@ def policy_problems(drafts: tuple[Draft, ...], known: Known) -> Iterator[Problem
         for number, sensor in enumerate(draft.form.sensors):
             yield from _sensor(draft, number, sensor, known)
         yield from _inhibitors(draft, known.policies)
+        yield from _modes(draft, known.modes)
     yield from _cycles(drafts)
 
 
@@ -150,6 +153,13 @@ def _inhibitors(draft: Draft, policies: frozenset[str]) -> Iterator[Problem]:
         elif other not in policies and other not in BUILT_IN:
             hint = did_you_mean(other, {*policies, *BUILT_IN}) or "a policy of a catalogue has to be used first"
             yield place.problem(f'no policy "{other}" is in force', hint)
+
+
+def _modes(draft: Draft, modes: tuple[str, ...]) -> Iterator[Problem]:
+    for number, mode in enumerate(draft.form.modes):
+        if mode not in modes:
+            hint = did_you_mean(mode, modes) or f"there is {', '.join(modes)}; modes of your own are named under `modes` of the box"
+            yield draft.at("modes").at(number).problem(f'there is no arm mode "{mode}"', hint)
 
 
 def _cycles(drafts: tuple[Draft, ...]) -> Iterator[Problem]:

@@ -26,6 +26,7 @@ from appliance.clock import RecordedClock
 from appliance.config import ConfigError, Configuration, SensorConfig, load
 from appliance.judge_link import JudgeLink
 from appliance.pipeline import Pipeline
+from appliance.problems import did_you_mean
 from appliance.sensor_link import SensorLink
 from appliance.store import MEMORY, Store
 from appliance.watch import Watch, watch
@@ -102,13 +103,14 @@ class Replayed:
 
 
 async def replay(recording: Path, configuration: Configuration, sensor: SensorConfig, *, start: datetime, report: "Report") -> None:
-    """Judge one recording (an absolute path). ChildLost where it cannot be read, or the judge cannot be had."""
+    """Judge one recording (an absolute path), armed in the first mode. ChildLost where it cannot be read, or the judge cannot be had."""
     begin = Moment(utc=start, boot_ns=0, boot_id=RECORDING)
     clock = RecordedClock(begin)
     store = await Store.open(MEMORY, begin)
     try:
         async with _judge(configuration) as link:
             pipeline = new_pipeline(configuration, clock=clock, judge=link, store=store, teller=None, lossless=True)
+            pipeline.mode = configuration.modes[0]
             pipeline.observers.append(lambda what: report.take(what, begin))
             await pipeline.configure(_only(watch(configuration), sensor))
             settings = replace(sensor.settings, source=f"file:{recording}", replay=Replay(start_utc_s=start.timestamp(), boot_id=RECORDING))
@@ -222,11 +224,13 @@ def _clock(seconds: float) -> str:
     return f"{int(seconds // 60):3d}:{seconds % 60:05.2f}"
 
 
-def judge_recordings(recordings: list[Path], path: Path, *, sensor: str | None, as_json: bool, start: datetime | None) -> int:
+def judge_recordings(
+    recordings: list[Path], path: Path, *, sensor: str | None, as_json: bool, start: datetime | None, mode: str | None = None
+) -> int:
     """The command: judge recordings one after the other; 0 where all of them could be judged, 2 for a bad configuration."""
     words = Console(stderr=True)
     try:
-        configuration = load(path)
+        configuration = _armed(load(path), mode)
         chosen = _chosen(configuration, sensor)
     except ConfigError as error:
         for problem in error.problems:
@@ -259,6 +263,16 @@ def _judge_one(recording: Path, configuration: Configuration, sensor: SensorConf
     if not as_json:
         report.close()
     return True
+
+
+def _armed(configuration: Configuration, mode: str | None) -> Configuration:
+    """The configuration with `mode` as its first; without one every policy watches. LookupError, with the choice, where there is none such."""
+    if mode is None:
+        return replace(configuration, policies=tuple(replace(policy, modes=frozenset()) for policy in configuration.policies))
+    if mode not in configuration.modes:
+        hint = did_you_mean(mode, configuration.modes) or f"there is {', '.join(configuration.modes)}"
+        raise LookupError(f"there is no arm mode {mode!r}; {hint}")
+    return replace(configuration, modes=(mode,))
 
 
 def _chosen(configuration: Configuration, name: str | None) -> SensorConfig:

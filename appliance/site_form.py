@@ -12,12 +12,13 @@ from alerts.channels.connection import Protocol
 from alerts.flood import FloodRule
 from analyzers.interview import Quantization
 from appliance.form import Form, Id, Line, Truth, Wait, Whole, between, read_duration
-from appliance.policy_form import MAX_POLICIES, Entry
+from appliance.policy_form import MAX_MODES, MAX_POLICIES, Entry
 from appliance.problems import HintedError, did_you_mean
 from appliance.sensor_form import SensorForm
 from appliance.yaml_marks import SecretName
 
 MAX_SITE_SENSORS = 64
+DISARMED = "disarmed"
 FLOOD_SPAN = (timedelta(minutes=1), timedelta(days=1))
 
 
@@ -75,6 +76,15 @@ def read_host(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9._:-]{1,253}", name):
         raise ValueError("write the broker's name or address alone, like broker.lan; the port has a key of its own")
     return name
+
+
+def read_modes(modes: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of arm modes, each once."""
+    if DISARMED in modes:
+        raise ValueError(f'"{DISARMED}" is what the box is when it is not armed; call the mode something else')
+    if len(set(modes)) < len(modes):
+        raise ValueError("names a mode twice")
+    return modes
 
 
 def read_protocol(value: object) -> object:
@@ -168,6 +178,8 @@ class SiteForm(Form):
     """The cameras and microphones, by name."""
     judge: JudgeForm = JudgeForm()
     """Who answers. Default: cues alone."""
+    modes: Annotated[tuple[Id, ...], Field(min_length=1, max_length=MAX_MODES), AfterValidator(read_modes)] = ("home", "away", "night")
+    """The modes in which the box can be armed. The first is that of a box that nobody has armed yet."""
     policies: tuple[Entry, ...] = Field(default=(), max_length=MAX_POLICIES)
     """The questions: policies of one's own, and policies of catalogues that are put to use."""
     notify: NotifyForm = NotifyForm()

@@ -36,8 +36,10 @@ def window(cues: Cues, end_s: float = 0.0, senses: frozenset[Sense] = frozenset(
     )  # fmt: skip
 
 
-def passage(asked: Policy, seen: Window, state: GateState | None = None, *, normal: bool = True, armed: bool = True) -> Passage:
-    return ask(asked, seen.view(HALL), seen, state or GateState(), normal=normal, armed=armed)
+def passage(
+    asked: Policy, seen: Window, state: GateState | None = None, *, normal: bool = True, armed: bool = True, free: bool = False
+) -> Passage:
+    return ask(asked, seen.view(HALL), seen, state or GateState(), normal=normal, armed=armed, free=free)
 
 
 SIGHT, SOUND = frozenset({Sense.SIGHT}), frozenset({Sense.SOUND})
@@ -70,11 +72,18 @@ def test_a_track_that_is_not_normal_is_always_asked() -> None:
     assert passage(policy(wake=frozenset({CueName.MOTION})), window(QUIET), normal=False).refusal is None
 
 
-def test_disarmed_outranks_an_open_alarm_and_the_end_of_its_hours_does_not() -> None:
-    """An alarm that is open when its hours end must be asked on, or it could never clear. The rules open nothing out of hours."""
-    assert passage(policy(), window(STIRRED), normal=False, armed=False).refusal == Refusal(verdict=Verdict.NOT_ASKED, cause=Cause.DISARMED)
+def test_an_open_alarm_is_asked_on_when_its_hours_end_or_the_box_is_disarmed() -> None:
+    """Else it could never clear. The rules open nothing out of hours or disarmed."""
+    assert passage(policy(), window(QUIET), normal=False, armed=False).refusal is None
+    assert passage(policy(), window(STIRRED), armed=False).refusal == Refusal(verdict=Verdict.NOT_ASKED, cause=Cause.DISARMED)
     assert passage(policy(active=NIGHT), window(QUIET), normal=False).refusal is None
     assert passage(policy(active=NIGHT), window(STIRRED)).refusal == Refusal(verdict=Verdict.NOT_ASKED, cause=Cause.OFF_SCHEDULE)
+
+
+def test_what_costs_nothing_is_never_too_quiet_to_ask_but_keeps_to_its_hours_and_modes() -> None:
+    assert passage(policy(), window(QUIET), free=True).refusal is None
+    assert passage(policy(active=NIGHT), window(STIRRED), free=True).refusal == Refusal(verdict=Verdict.NOT_ASKED, cause=Cause.OFF_SCHEDULE)
+    assert passage(policy(), window(STIRRED), free=True, armed=False).refusal == Refusal(verdict=Verdict.NOT_ASKED, cause=Cause.DISARMED)
 
 
 def test_a_missing_sense_is_no_data_and_never_quiet() -> None:
