@@ -26,6 +26,8 @@ def commanded(track: Track, event: Commanded, policy: Policy, context: Context) 
             return unshelve(track, event.at, policy, context, reason=Reason.COMMAND)
         case Verb.RESET:
             return _reset(track, event)
+        case Verb.TEST:
+            return _test(track, event, policy)
 
 
 def unshelve(track: Track, at: Moment, policy: Policy, context: Context, *, reason: Reason) -> Decision:
@@ -62,3 +64,10 @@ def _reset(track: Track, event: Commanded) -> Decision:
     if track.alert is None:
         return Decision(track=track, reason=Reason.NO_ALARM)
     return episode.reset(track, event.at, event.who) if track.gone else Decision(track=track, reason=Reason.STILL_HOLDS)
+
+
+def _test(track: Track, event: Commanded, policy: Policy) -> Decision:
+    """None while an alarm stands: whoever hears of the test's end would take the alarm for over."""
+    if track.alert is not None:
+        return Decision(track=track, reason=Reason.STILL_HOLDS)
+    return Decision(track=track, reason=Reason.DUPLICATE) if track.test else episode.tested(track, event.at, policy, event.who)

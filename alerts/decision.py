@@ -44,8 +44,8 @@ class Decision:
 
     @property
     def opens(self) -> bool:
-        """Whether an alarm opened (or opened again) just now, told or not. A late telling of one that had is no opening."""
-        return self.change in (Change.OPENED, Change.REOPENED) and self.reason not in LATE
+        """Whether an alarm opened (or opened again) just now, told or not. A late telling of one that had, or a test, is no opening."""
+        return self.change in (Change.OPENED, Change.REOPENED) and self.reason not in LATE and not (self.alert and self.alert.test)
 
 
 LATE = (Reason.TOLD_LATE, Reason.SHELF_ENDED, Reason.COMMAND)

@@ -76,6 +76,9 @@ def evidenced(track: Track, event: Evidenced) -> Decision:
         kept = replace(track, alert=_with_clip(track.alert, event.clip))
         step = _step(kept, Change.UPDATED, event.at, _spoken(track, Reason.EVIDENCE), told=track.withheld is None)
         return replace(step, track=replace(step.track, told_at=track.told_at))  # the alarm itself was not told again: reminders stay due
+    if track.test is not None and track.test.id == event.alert.id:
+        test = replace(_with_clip(track.test, event.clip), transition=track.test.transition + 1, changed=event.at)
+        return Decision(track=replace(track, test=test), reason=Reason.EVIDENCE, change=Change.UPDATED, alert=test, told=True)
     over = replace(_with_clip(event.alert, event.clip), transition=event.alert.transition + 1, changed=event.at)
     reason = Reason.EVIDENCE if event.told else Reason.UNTOLD
     return Decision(track=track, reason=reason, change=Change.UPDATED, alert=over, told=event.told)
@@ -133,6 +136,31 @@ def withdrawn(track: Track, at: Moment) -> Decision:
     told = track.withheld is None
     bare = Track(policy=track.policy, sensor=track.sensor, view=track.view, alert=replace(_alert(track), cleared=at))
     return _ended(bare, Change.CLEARED, at, _spoken(track, Reason.WITHDRAWN), told=told)
+
+
+def tested(track: Track, at: Moment, policy: Policy, who: str) -> Decision:
+    """A test opens: told, whatever silences alarms, for it is the way to people that is tested. The track stays as it is."""
+    test = Alert(
+        id=alert_id(policy.id, track.view, at),
+        policy=policy.id,
+        sensor=track.sensor,
+        view=track.view,
+        severity=policy.severity,
+        state=AlertState.ACTIVE,
+        transition=1,
+        opened=at,
+        changed=at,
+        by=JudgeKind.SUPERVISOR,
+        summary=summary(f"TEST: {policy.title}", track.view, None, f"asked for by {who}"),
+        test=True,
+    )
+    return Decision(track=replace(track, test=test), reason=Reason.TESTED, change=Change.OPENED, alert=test, told=True)
+
+
+def test_over(track: Track, test: Alert, at: Moment) -> Decision:
+    """The test ends."""
+    over = replace(test, state=AlertState.NORMAL, transition=test.transition + 1, changed=at, cleared=at)
+    return Decision(track=replace(track, test=None), reason=Reason.TESTED, change=Change.CLEARED, alert=over, told=True)
 
 
 def _ended(track: Track, change: Change, at: Moment, reason: Reason, *, told: bool = True) -> Decision:

@@ -23,6 +23,8 @@ class Verb(StrEnum):
     UNSHELVE = "unshelve"
     RESET = "reset"
     """Ends a latched alarm whose cause has gone."""
+    TEST = "test"
+    """Goes the whole way of an alarm, marked as a test, and ends by itself. It is none of the track's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ What a state does with an event (a blank: nothing changes, and the decision's re
 Yes from anybody counts. No counts towards clearing only from a judge that ranks at least as high as the one that opened the
 alarm, and only in a window that is not older than what was counted. UNSURE, FAILED and NOT_ASKED neither count nor reset.
 NO_DATA clears nothing and makes clearing begin afresh. A withdrawn policy ends its alert, in any state. Evidence changes no
-state; it is told of an alert that is over as well.
+state; it is told of an alert that is over as well. A test is an alert beside the state: it opens and ends, and nothing else hears of it.
 """
 
 from dataclasses import replace
@@ -61,10 +61,21 @@ def decide(track: Track, event: Event, policy: Policy, context: Context) -> Deci
 
 
 def withdraw(track: Track, at: Moment) -> Decision:
-    """The end of a track whose policy is no more; also for one that a restart found in the store and no policy claims."""
+    """The end of a track whose policy is no more; also for one that a restart found in the store and no policy claims.
+
+    A test that is under way ends first: what is left is withdrawn by another call.
+    """
+    if track.test is not None:
+        return episode.test_over(track, track.test, at)
     if track.alert is None:
         return Decision(track=Track(policy=track.policy, sensor=track.sensor, view=track.view), reason=Reason.WITHDRAWN)
     return episode.withdrawn(track, at)
+
+
+def withdrawals(track: Track, at: Moment) -> tuple[Decision, ...]:
+    """All that is to be withdrawn of a track."""
+    first = withdraw(track, at)
+    return (first,) if track.test is None else (first, withdraw(first.track, at))
 
 
 def _judged(track: Track, event: Judged, policy: Policy, context: Context) -> Decision:

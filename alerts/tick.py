@@ -1,9 +1,10 @@
 """What the passing of time does to a track. Pure: the time is an argument, once a second.
 
-One tick does one thing, the first that is due; the next tick does the next. Time alone never clears an alarm.
+One tick does one thing, the first that is due; the next tick does the next. Time alone never clears an alarm; a test it ends.
 """
 
 from dataclasses import replace
+from datetime import timedelta
 
 from alerts import episode
 from alerts.alert import AlertState
@@ -16,16 +17,25 @@ from alerts.trigger import span_of
 from analyzers.policy import OnNoData, Policy
 from sensors.moment import Moment
 
+TEST_LASTS = timedelta(seconds=10)
+"""Long enough to be seen and spoken, and short enough that nobody answers it as an alarm."""
 REMINDERS_END = (AlertState.NORMAL, AlertState.PENDING, AlertState.ACKNOWLEDGED)
 
 
 def ticked(track: Track, at: Moment, policy: Policy, context: Context) -> Decision:
     """What is due at `at`."""
-    for due in (_end_of_shelf, _end_of_silence, _no_data, _reminder, _fall_back):
+    for due in (_end_of_test, _end_of_shelf, _end_of_silence, _no_data, _reminder, _fall_back):
         decision = due(track, at, policy, context)
         if decision is not None:
             return decision
     return Decision(track=track, reason=Reason.IDLE)
+
+
+def _end_of_test(track: Track, at: Moment, _policy: Policy, _context: Context) -> Decision | None:
+    test = track.test
+    if test is None or NOTHING <= at.since(test.opened) < TEST_LASTS:
+        return None
+    return episode.test_over(track, test, at)
 
 
 def _end_of_shelf(track: Track, at: Moment, policy: Policy, context: Context) -> Decision | None:

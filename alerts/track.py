@@ -97,6 +97,8 @@ class Track:
     """When the last alarm that was told had cleared. One that was never told does not prolong the silence."""
     told_at: Moment | None = None
     """The last time that anything about the open alert was told; reminders count from it."""
+    test: Alert | None = None
+    """A test of this policy's way to people that is under way: an alert of its own, and no part of the state."""
     note: str = ""
     """What the alert's summary says beyond title, view and score."""
 

@@ -20,7 +20,7 @@ from alerts.builtin import CUES_ONLY, FEED
 from alerts.decision import Context, Decision
 from alerts.event import Event, Judged, Ticked
 from alerts.notification import Notification
-from alerts.rules import decide, withdraw
+from alerts.rules import decide, withdraw, withdrawals
 from alerts.track import Track
 from analyzers.gate import GateState, Refusal, ask, unanswered
 from analyzers.judge import Judge, Question
@@ -104,7 +104,8 @@ class Pipeline:
         self._watch, self._policies = watch, watch.policies()
         now = self._clock.now()
         async with self._folding:
-            gone = [withdraw(track, now) for key, track in self._tracks.items() if key not in self._policies or self._is_out_of_reach(track)]
+            leaves = [track for key, track in self._tracks.items() if key not in self._policies or self._is_out_of_reach(track)]
+            gone = [decision for track in leaves for decision in withdrawals(track, now)]
             for decision in gone:
                 self._keep(decision.track)
             await self._take([decision for decision in gone if decision.change])

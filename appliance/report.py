@@ -49,7 +49,8 @@ class Report:
             return
         if what.change and what.alert:
             alert = what.alert
-            self._metrics.change(what.change, alert)
+            if not alert.test:
+                self._metrics.change(what.change, alert)
             log.warning(
                 "%s %s: %s on %s (%s): %s", alert.severity.value, what.change.value, alert.policy, alert.view, what.reason.value, alert.summary
             )

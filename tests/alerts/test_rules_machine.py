@@ -160,12 +160,17 @@ class Rules(RuleBasedStateMachine):
         assert not decision.told or decision.change, "what is told is a change"
         if decision.opens:
             assert decision.told or decision.reason in NAMED_SILENCES, "an opening is told or has a named reason"
-        if decision.change is Change.CLEARED or (self.track.gone and not before.gone):
+        if decision.alert and decision.alert.test:
+            assert replace(decision.track, test=before.test) == before, "a test changes nothing but itself"
+            assert decision.told, "a test is told, whatever silences alarms"
+        elif decision.change is Change.CLEARED or (self.track.gone and not before.gone):
             self._only_a_no_of_rank_and_in_order_clears(before, event)
         if isinstance(event, Judged) and event.judgement.verdict is Verdict.YES:
             self._enough_yes_answers_open(before, event.judgement, decision)
 
     def _note_what_is_untold(self, decision: Decision) -> None:
+        if decision.alert and decision.alert.test:
+            return
         if decision.opens and not decision.told:
             self.untold = decision.alert.id
         elif decision.told or decision.track.alert is None:
