@@ -10,6 +10,7 @@ from math import exp, isfinite, log
 
 from analyzers.judge import Question
 from analyzers.judgement import Cause, JudgeKind, Judgement, Verdict
+from analyzers.own_voice import believed, missing
 from analyzers.policy import CueRule, Policy
 from sensors.cues import CueName, Cues
 
@@ -72,10 +73,10 @@ def _outcome(policy: Policy, question: Question) -> tuple[Verdict, Cause | None,
     if policy.fallback is None or not policy.fallback.at_least:
         return Verdict.NOT_ASKED, Cause.NO_FALLBACK, None
     if policy.senses - question.window.senses:
-        return Verdict.NO_DATA, Cause.SENSE_MISSING, None
+        return *missing(policy, question.window), None
     found = score(policy.fallback, question.window.view(question.view).cues)
     if found is None:
-        return Verdict.NO_DATA, Cause.SENSE_MISSING, None
+        return *missing(policy, question.window), None
     if not isfinite(found):
         return Verdict.FAILED, Cause.NOT_FINITE, None
     if found >= 0.0:
@@ -84,8 +85,9 @@ def _outcome(policy: Policy, question: Question) -> tuple[Verdict, Cause | None,
 
 
 def _judgement(question: Question, policy: Policy) -> Judgement:
-    verdict, cause, log_odds = _outcome(policy, question)
     window = question.window
+    verdict, cause, log_odds = _outcome(policy, question)
+    verdict, cause = believed(policy, window, verdict, cause)
     return Judgement(
         policy=policy.id,
         sensor=window.sensor,

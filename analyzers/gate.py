@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from analyzers.judgement import Cause, JudgeKind, Judgement, Verdict
+from analyzers.own_voice import is_deaf_to, missing
 from analyzers.policy import Policy
 from sensors.cues import CueName
 from sensors.moment import Moment
@@ -89,8 +90,9 @@ def _refusal(policy: Policy, window: Window, *, armed: bool, normal: bool) -> Re
         return Refusal(verdict=Verdict.NOT_ASKED, cause=Cause.DISARMED)
     if normal and policy.active is not None and not policy.active.is_on(window.end.utc):
         return Refusal(verdict=Verdict.NOT_ASKED, cause=Cause.OFF_SCHEDULE)
-    if policy.senses - window.senses:
-        return Refusal(verdict=Verdict.NO_DATA, cause=Cause.SENSE_MISSING)
+    if policy.senses - window.senses or not window.senses:
+        verdict, cause = missing(policy, window)
+        return Refusal(verdict=verdict, cause=cause)
     return None
 
 

@@ -36,6 +36,7 @@ class Cause(StrEnum):
     OFF_SCHEDULE = "off_schedule"
     DISARMED = "disarmed"
     OWN_VOICE = "own_voice"
+    """NOT_ASKED: the box spoke over what it needs to hear. UNSURE: a no from a window over a part of which the box spoke."""
     IN_BAND = "in_band"
     """UNSURE: between `clear_below` and `threshold`."""
     LOW_MASS = "low_mass"

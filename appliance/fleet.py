@@ -5,7 +5,7 @@ It hands windows on and keeps what each sensor last said of itself. It judges no
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -17,7 +17,7 @@ from appliance.sensor_link import SensorLink
 from appliance.supervisor import Backoff, keep
 from sensors.fault import FaultReason
 from sensors.moment import NANOSECONDS, Moment
-from sensors.news import SensorCondition, SensorFigures, SensorNews
+from sensors.news import Mute, SensorCondition, SensorFigures, SensorNews
 from sensors.slots import SlotLayout
 from sensors.window import SensorId, Window, WindowId
 
@@ -125,6 +125,12 @@ class Fleet:
         """A window's slots are free, if the process that they belong to is still there."""
         if known := self._links.get(sensor):
             known[1].release(window)
+
+    def mute(self, sensors: Iterable[SensorId], mute: Mute) -> None:
+        """The box speaks, and these hear it."""
+        for name in sensors:
+            if known := self._links.get(name):
+                known[1].mute(mute)
 
     async def window(self, window: Window) -> None:
         """Hand a window on."""

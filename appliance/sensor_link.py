@@ -9,7 +9,7 @@ from typing import Protocol
 
 from appliance.child import Child, ChildLost, Program, secret_descriptor
 from appliance.config import Credentials
-from sensors.news import Release, SensorFigures, SensorNews
+from sensors.news import Mute, Release, SensorFigures, SensorNews
 from sensors.settings import SIDE_STEP, SensorSettings
 from sensors.slots import SlotLayout, create
 from sensors.window import SensorId, Window, WindowId
@@ -19,7 +19,7 @@ SILENCE_S = 20.0
 """A sensor process says something every second, whatever its camera does. Past this it hangs."""
 
 SAYS: Codec[Window | SensorNews | SensorFigures] = Codec(Window | SensorNews | SensorFigures)
-HEARS: Codec[SensorSettings | Release] = Codec(SensorSettings | Release)
+HEARS: Codec[SensorSettings | Release | Mute] = Codec(SensorSettings | Release | Mute)
 
 
 class Receiver(Protocol):
@@ -52,6 +52,7 @@ class SensorLink:
         self._receiver = receiver
         self._layout = SlotLayout.of(settings)
         self._child: Child | None = None
+        self._mute: Mute | None = None
 
     @property
     def sensor(self) -> SensorId:
@@ -70,6 +71,8 @@ class SensorLink:
             child = await Child.start(Program(name=f"sensor {self.sensor}", module="sensors.main", descriptors=descriptors))
             await self._receiver.slots(self._layout, memory)
             child.send(HEARS.encode(self.settings))
+            if self._mute:
+                child.send(HEARS.encode(self._mute))  # it may start in the middle of an announcement
             self._child = child
             async for data in child.messages(SILENCE_S):
                 await self._hear(SAYS.decode(data))
@@ -105,11 +108,21 @@ class SensorLink:
                 raise WireError(f"frames of {view.height}x{view.width}")
         if window.end.boot_ns <= window.start.boot_ns:
             raise WireError("a window that ends before it starts")
+        if not 0.0 <= window.own_voice <= 1.0:
+            raise WireError(f"a window of which {window.own_voice} is our own voice")
 
     def release(self, window: WindowId) -> None:
         """Nobody needs this window's slots any more."""
+        self._tell(Release(windows=(window,)))
+
+    def mute(self, mute: Mute) -> None:
+        """The box speaks, and this sensor hears it."""
+        self._mute = mute
+        self._tell(mute)
+
+    def _tell(self, message: Release | Mute) -> None:
         if self._child:
             try:
-                self._child.send(HEARS.encode(Release(windows=(window,))))
+                self._child.send(HEARS.encode(message))
             except ChildLost:
                 self._child.kill()

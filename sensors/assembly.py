@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sensors.grid import Grid
 from sensors.holds import Holds
 from sensors.moment import NANOSECONDS, Moment
+from sensors.mute import OwnVoice
 from sensors.picture import Frame, cropped, fitted, masked
 from sensors.readings import Readings
 from sensors.settings import FRAMES_A_PAIR, SAMPLE_RATE_HZ, SensorSettings
@@ -27,6 +28,8 @@ MAX_FILL = SAMPLE_RATE_HZ // 10
 """A hole in the sound of up to 100 ms is filled with silence, also at a source's very beginning and end."""
 SNAP = SAMPLE_RATE_HZ // 100
 """Sound that is up to 10 ms off its place goes on where it was: rounded times must not click."""
+MOST_OWN_VOICE = 0.5
+"""A window whose sound is the box's own voice for a larger share has not heard enough of the place."""
 
 
 @dataclass(slots=True)
@@ -37,6 +40,8 @@ class _Pair:
     slot: int
     frames: int = 0
     samples: int = 0
+    own_voice: int = 0
+    """Samples that were muted."""
     shapes: dict[ViewId, tuple[int, int]] = field(default_factory=dict)
 
 
@@ -69,6 +74,7 @@ class Assembly:
         self._holds = holds
         self._moment = moment
         self._out = out
+        self.own_voice = OwnVoice()
         self.epoch = 0
         self._senses: frozenset[Sense] = frozenset()
         self._zones = {zone.view: zone for zone in settings.zones}
@@ -168,15 +174,19 @@ class Assembly:
         per_pair = self._grid.samples
         while len(samples) and self._sample is not None:
             number, offset = divmod(self._sample, per_pair)
-            some = samples[: per_pair - offset]
+            some, own = self.own_voice.taken_out(self._sample, samples[: per_pair - offset])
             pair = self._pair(number)
             if pair is not None:
                 self._slots.sound(pair.slot)[offset : offset + len(some)] = some
                 pair.samples += len(some)
+                pair.own_voice += int(own.sum())
             self._sample += len(some)
             samples = samples[len(some) :]
             self._sound_ns = self.figures.last_sound_ns = self._sample * NANOSECONDS // SAMPLE_RATE_HZ
-            self._readings.hear(some, self._sample)
+            if own.any():
+                self._readings.break_off()  # not a cue of it: neither the voice nor the silence in its place
+            else:
+                self._readings.hear(some, self._sample)
             self.figures.level_dbfs = self._readings.level_dbfs
             self._finish()
 
@@ -233,12 +243,15 @@ class Assembly:
         self._forget(self._grid.oldest_needed_after(number))
 
     def _window(self, first: int) -> None:
-        """Make the window that begins with pair `first`, if all of its pairs are there and share at least one sense."""
+        """Make the window that begins with pair `first`, if all of its pairs are there and share a sense, be it only the box's own voice."""
         numbers = range(first, first + self._settings.window.pairs)
         pairs = [self._pairs[number] for number in numbers if number in self._pairs]
         senses = self._senses_of(pairs)
         if len(pairs) < len(numbers) or not senses:
             return
+        own_voice = sum(pair.own_voice for pair in pairs) / (len(pairs) * self._grid.samples) if Sense.SOUND in senses else 0.0
+        if own_voice > MOST_OWN_VOICE:
+            senses -= {Sense.SOUND}
         start_ns, end_ns = self._grid.pair_start_ns(first), self._grid.pair_start_ns(first + len(pairs))
         sensor = self._settings.sensor
         window = Window(
@@ -250,6 +263,7 @@ class Assembly:
             end=self._moment(end_ns),
             slots=tuple(pair.slot for pair in pairs),
             senses=senses,
+            own_voice=own_voice,
             views=self._views(pairs, start_ns, end_ns, senses),
         )
         self._holds.hold(window.id, window.slots)

@@ -21,8 +21,9 @@ from sensors.clock import BoxTime, RecordingTime
 from sensors.fault import FaultReason, SensorFault
 from sensors.holds import Holds
 from sensors.moment import BootId
-from sensors.news import Release, SensorCondition, SensorFigures, SensorNews
-from sensors.settings import SensorSettings
+from sensors.mute import OwnVoice
+from sensors.news import Mute, Release, SensorCondition, SensorFigures, SensorNews
+from sensors.settings import SAMPLE_RATE_HZ, SensorSettings
 from sensors.slots import SlotLayout, Slots
 from sensors.source import Opened, Source
 from sensors.sources import scheme_of
@@ -30,7 +31,7 @@ from sensors.window import Window
 from sensors.wire import Codec, WireError, receive
 
 SAYS: Codec[Window | SensorNews | SensorFigures] = Codec(Window | SensorNews | SensorFigures)
-HEARS: Codec[SensorSettings | Release] = Codec(SensorSettings | Release)
+HEARS: Codec[SensorSettings | Release | Mute] = Codec(SensorSettings | Release | Mute)
 
 FIRST_WAIT_S, MOST_WAIT_S, HEALTHY_S, PLAYED_S = 0.5, 30.0, 60.0, 1.0
 OPENING_S = 30.0
@@ -132,6 +133,8 @@ class Reporter:
             last_frame_boot_ns=figures.last_frame_ns,
             last_sound_boot_ns=figures.last_sound_ns,
             level_dbfs=figures.level_dbfs,
+            muted_s=self.assembly.own_voice.muted / SAMPLE_RATE_HZ,
+            unmuted_s=self.assembly.own_voice.over / SAMPLE_RATE_HZ,
         )
 
 
@@ -183,14 +186,16 @@ def wait_s(failures: int) -> float:
     return min(MOST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(failures - 1, 10)) * (1 - 0.2 * random.random())  # noqa: S311 - jitter
 
 
-def listen(end: socket.socket, holds: Holds) -> None:
-    """Hear releases until the supervisor closes the socket; then the process ends, whatever it is doing."""
+def listen(end: socket.socket, holds: Holds, own_voice: OwnVoice) -> None:
+    """Hear releases and announcements until the supervisor closes the socket; then the process ends, whatever it is doing."""
     try:
         while data := receive(end):
             message = HEARS.decode(data)
             if isinstance(message, Release):
                 for window in message.windows:
                     holds.release(window)
+            elif isinstance(message, Mute):
+                own_voice.told(message)
     except WireError as error:
         log.critical("the supervisor cannot be understood: %s", error)
         os._exit(MISLED)
@@ -223,7 +228,7 @@ def main() -> None:
     moments = RecordingTime(settings.replay) if settings.replay else BoxTime(boot_id)
     reporter = Reporter(settings, end)
     reporter.assembly = Assembly(settings, slots, holds=holds, moment=moments.moment, out=reporter.say)
-    threading.Thread(target=listen, args=(end, holds), name="supervisor", daemon=True).start()
+    threading.Thread(target=listen, args=(end, holds, reporter.assembly.own_voice), name="supervisor", daemon=True).start()
     threading.Thread(target=reporter.report_forever, name="figures", daemon=True).start()
     watch(make_source(settings, secret), reporter)
     threading.Event().wait()  # a recording is over; the supervisor ends us when it has released the last window

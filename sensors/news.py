@@ -54,6 +54,10 @@ class SensorFigures:
     last_frame_boot_ns: int = 0
     last_sound_boot_ns: int = 0
     level_dbfs: float = -120.0
+    muted_s: float = 0.0
+    """Of its sound that was the box's own voice."""
+    unmuted_s: float = 0.0
+    """Of the box's own voice that was heard and judged, because a tenth of the hour had been muted already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,3 +66,13 @@ class Release:
 
     kind: Literal["release"] = "release"
     windows: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mute:
+    """What is heard from one boot time to another is the box's own voice. Said again under the same number, it ends otherwise than was thought."""
+
+    kind: Literal["mute"] = "mute"
+    number: int
+    start_boot_ns: int
+    end_boot_ns: int

@@ -55,6 +55,8 @@ class Window:
     slots: tuple[int, ...]
     """The slot of each pair, in order."""
     senses: frozenset[Sense]
+    own_voice: float = 0.0
+    """0..1: share of its sound that was the box's own voice and is silence now. Where that is most of it, it has no sense of sound."""
     views: tuple[View, ...]
 
     def view(self, view: ViewId) -> View:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from sensors.main import HEARS, SAYS
 from sensors.moment import BootId
-from sensors.news import Release, SensorCondition, SensorFigures, SensorNews
+from sensors.news import Mute, Release, SensorCondition, SensorFigures, SensorNews
 from sensors.settings import Replay, SensorSettings, WindowShape
 from sensors.slots import SlotLayout, Slots, create
 from sensors.window import SensorId, ViewId, Window
@@ -99,6 +99,10 @@ class SensorProcess:
     def release(self, window: Window) -> None:
         """Its slots are needed no longer."""
         self.end.send(HEARS.encode(Release(windows=(window.id,))))
+
+    def mute(self, mute: Mute) -> None:
+        """The box speaks."""
+        self.end.send(HEARS.encode(mute))
 
     def read_to_the_end(self, within_s: float = 20.0) -> list[Seen]:
         """All windows of a recording."""
