@@ -26,7 +26,7 @@ from sensors.secret import Secret
 from sensors.settings import FRAMES_A_PAIR, SAMPLE_RATE_HZ, SensorSettings, WindowShape, Zone
 from sensors.window import Sense, SensorId, ViewId
 
-__all__ = ["ConfigError", "Configuration", "Credentials", "JudgeConfig", "MetricsConfig", "MqttSettings", "Problem", "SensorConfig", "load"]
+__all__ = ["ConfigError", "Configuration", "Credentials", "JudgeConfig", "MetricsConfig", "MqttSettings", "Problem", "SensorConfig", "load", "survey"]
 
 SPARE_PAIRS = 2
 """Slots for a pair that is being written and one on its way."""
@@ -104,6 +104,17 @@ class Configuration:
 
 def load(path: Path, *, secrets: Path | None = None) -> Configuration:
     """Read the configuration at `path`. `secrets`: their folder, where it is not the usual one. ConfigError with all problems at once."""
+    configuration, wrong = survey(path, secrets=secrets)
+    if wrong:
+        raise wrong
+    return configuration
+
+
+def survey(path: Path, *, secrets: Path | None = None) -> tuple[Configuration, ConfigError | None]:
+    """What can be made of the file, and what is wrong with it: nothing to run then, as something else stands where a problem is.
+
+    ConfigError is raised only where nothing can be made of the file at all.
+    """
     document = read(path)
     keyring = Keyring(folder=secrets, why="as given") if secrets else Keyring.beside(path)
     filled = fill(document)
@@ -113,9 +124,7 @@ def load(path: Path, *, secrets: Path | None = None) -> Configuration:
     if filled.known.sensors:
         reader.problems.extend(policy_problems(drafted, filled.known))
     configuration = reader.configuration(filled.form, drafted)
-    if reader.problems:
-        raise ConfigError(reader.problems)
-    return configuration
+    return configuration, ConfigError(reader.problems) if reader.problems else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,11 +30,15 @@ class Keyring:
             return cls(folder=Path(given), why="$CREDENTIALS_DIRECTORY")
         return cls(folder=file.parent / "secrets", why="$CREDENTIALS_DIRECTORY is not set")
 
-    def find(self, name: str) -> Secret:
-        """The secret called `name`. HintedError, saying where it was looked for, where there is none."""
+    def file(self, name: str) -> Path:
+        """Where the secret called `name` lies, or would. HintedError for what can be no name of one."""
         if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", name):
             raise HintedError(f'"{name}" is no name of a secret', "use letters, digits, _, - and .")
-        file = next((self.folder / each for each in (name, FOLDER + name) if (self.folder / each).exists()), self.folder / name)
+        return next((self.folder / each for each in (name, FOLDER + name) if (self.folder / each).exists()), self.folder / name)
+
+    def find(self, name: str) -> Secret:
+        """The secret called `name`. HintedError, saying where it was looked for, where there is none."""
+        file = self.file(name)
         try:
             with file.open("rb") as stream:
                 data = stream.read(MAX_SECRET + 1)

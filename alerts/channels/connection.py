@@ -98,10 +98,12 @@ class Ack:
 class Connection:
     """One connection. Everything here but `_work` and the callbacks belongs to the event loop."""
 
-    def __init__(self, settings: MqttSettings, client_id: str, will: Message) -> None:
+    def __init__(self, settings: MqttSettings, client_id: str, will: Message | None) -> None:
         """Nothing happens before `start`."""
         self.accepted: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         """'' once the broker has accepted us; else why not."""
+        self.greeting: Ack | None = None
+        """The broker's own word on that; None where it said nothing."""
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         """Why it ended, once it has."""
         self._settings = settings
@@ -143,14 +145,15 @@ class Connection:
             except OSError as error:
                 log.debug("it has ended already: %s", error)
 
-    def _new_client(self, client_id: str, will: Message) -> paho.Client:
+    def _new_client(self, client_id: str, will: Message | None) -> paho.Client:
         v5 = self._settings.protocol is Protocol.V5
         version = paho.MQTTv5 if v5 else paho.MQTTv311
         clean = None if v5 else True
         client = paho.Client(CallbackAPIVersion.VERSION2, client_id, clean, protocol=version, reconnect_on_failure=False)
         client.suppress_exceptions = True
         client.connect_timeout = CONNECT_S
-        client.will_set(will.topic, will.payload, QOS, will.retain, self._properties(PacketTypes.WILLMESSAGE, will) if v5 else None)
+        if will is not None:
+            client.will_set(will.topic, will.payload, QOS, will.retain, self._properties(PacketTypes.WILLMESSAGE, will) if v5 else None)
         if self._settings.username is not None:
             client.username_pw_set(self._settings.username, self._settings.password.reveal() if self._settings.password else None)
         client.on_connect = self._on_connect
@@ -186,6 +189,7 @@ class Connection:
             self._post(self._end, problem)
 
     def _on_connect(self, _client: paho.Client, _data: object, _flags: paho.ConnectFlags, code: ReasonCode, properties: Properties | None) -> None:
+        self.greeting = Ack(code=int(code.value), name=str(code))
         if code.is_failure:
             self._heard = f"the broker refuses us: {code}"
         self._post(self._accept, self._heard, getattr(properties, "ReceiveMaximum", MAX_ON_THE_WAY))

@@ -1,4 +1,4 @@
-"""`omniwatch doctor`: looks at this machine and says, line by line, what is well, what is doubtful and what is broken, and what to do.
+"""The machine itself: libraries, local cameras and microphones, the disk. It knows no configuration.
 
 It changes nothing. Native libraries are looked at in a child of their own, so that a broken one is a finding and not an end.
 """
@@ -6,78 +6,25 @@ It changes nothing. Native libraries are looked at in a child of their own, so t
 import json
 import os
 import shutil
-import socket
 import sqlite3
-import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
-from rich.console import Console
-from rich.markup import escape
-
 from appliance import __version__
-from appliance.config import ConfigError, Configuration, load
+from appliance.doctor.finding import Finding, Health
 
 PROBE_S = 60.0
 
 
-class Health(StrEnum):
-    """How a finding reads."""
-
-    OK = "ok"
-    WARNING = "warning"
-    FAILURE = "failure"
-
-
-COLOURS = {Health.OK: "green", Health.WARNING: "yellow", Health.FAILURE: "red"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One line: what was looked at, how it is, and what to do about it."""
-
-    what: str
-    health: Health
-    says: str
-    do: str = ""
-
-
-def run_doctor(path: Path | None, console: Console) -> int:
-    """Print every finding as it is made; 1 where one is a failure."""
-    worst = Health.OK
-    for finding in examine(path):
-        colour = COLOURS[finding.health]
-        line = f"[{colour}]{finding.health.value:7}[/{colour}] {escape(finding.what):14} {escape(finding.says)}"
-        console.print(line + (f"\n{'':23}[dim]-> {escape(finding.do)}[/dim]" if finding.do else ""), soft_wrap=True, highlight=False)
-        if finding.health is Health.FAILURE or worst is Health.OK:
-            worst = finding.health
-    return int(worst is Health.FAILURE)
-
-
-def examine(path: Path | None) -> Iterator[Finding]:
-    """All findings, in the order in which they are looked at."""
+def look_at_machine() -> Iterator[Finding]:
+    """What is here."""
     yield Finding(what="omniwatch", health=Health.OK, says=f"{__version__}, Python {sys.version.split()[0]}")
     yield _sqlite()
     yield from _libraries()
     yield from _cameras()
     yield from _microphones()
-    if path is None:
-        yield from _disk(Path("/var/lib/omniwatch"))
-        yield Finding(what="config", health=Health.WARNING, says="none given, so model and broker are not tried", do="omniwatch doctor CONFIG")
-        return
-    try:
-        configuration = load(path)
-    except ConfigError as error:
-        yield Finding(what="config", health=Health.FAILURE, says=f"{path}: {len(error.problems)} problem(s)", do=f"omniwatch check {path}")
-        return
-    yield Finding(what="config", health=Health.OK, says=str(path))
-    yield from _disk(configuration.state)
-    yield _model(configuration)
-    yield _broker(configuration)
 
 
 def _sqlite() -> Finding:
@@ -175,7 +122,8 @@ def _microphones() -> Iterator[Finding]:
         yield Finding(what="microphone", health=Health.OK, says="no local microphone; a camera's own sound needs none")
 
 
-def _disk(state: Path) -> Iterator[Finding]:
+def look_at_disk(state: Path) -> Iterator[Finding]:
+    """Whether there is room for the state folder, and leave to write it."""
     # os.path: a Path would raise where a folder above may not be looked into, as under systemd's DynamicUser.
     folder = next((each for each in (state, *state.parents) if os.path.exists(each)), Path("/"))  # noqa: PTH110
     usage = shutil.disk_usage(folder)
@@ -189,38 +137,4 @@ def _disk(state: Path) -> Iterator[Finding]:
             health=Health.FAILURE,
             says=f"{folder} may not be written",
             do=f"mkdir -p {state} and give it to the user that runs omniwatch",
-        )
-
-
-def _model(configuration: Configuration) -> Finding:
-    from analyzers.omni.plan import ModelError, plan
-
-    judge = configuration.judge
-    if judge.model is None:
-        return Finding(what="model", health=Health.OK, says="none: cues alone judge")
-    try:
-        planned = plan(judge.model, judge.quantization)
-    except ModelError as error:
-        return Finding(what="model", health=Health.FAILURE, says=str(error), do="until then cues stand in, and the alarm judge-down says so")
-    return Finding(what="model", health=Health.OK, says=str(planned))
-
-
-def _broker(configuration: Configuration) -> Finding:
-    mqtt = configuration.mqtt
-    if mqtt is None:
-        return Finding(what="broker", health=Health.WARNING, says="no notify.mqtt, so nobody is told", do="add notify: mqtt: host: …")
-    where = f"{mqtt.host}:{mqtt.port}"
-    try:
-        with socket.create_connection((mqtt.host, mqtt.port), timeout=5) as plain:
-            if not mqtt.tls:
-                return Finding(what="broker", health=Health.OK, says=f"{where} listens")
-            context = ssl.create_default_context(cafile=str(mqtt.ca) if mqtt.ca else None)
-            with context.wrap_socket(plain, server_hostname=mqtt.host) as secured:
-                return Finding(what="broker", health=Health.OK, says=f"{where} listens, {secured.version()}")
-    except OSError as error:
-        return Finding(
-            what="broker",
-            health=Health.FAILURE,
-            says=f"{where}: {error}",
-            do="alarms wait in the outbox until it answers; check host, port and firewall",
         )
