@@ -154,11 +154,12 @@ def load(settings: JudgeSettings) -> "Loaded":
 def answer_forever(end: socket.socket, loaded: "Loaded", waiting: Waiting) -> NoReturn:
     """Answer batches. SystemExit where nothing can be judged any more."""
     from analyzers.omni.judge import OmniJudge  # noqa: PLC0415
+    from analyzers.omni.sight import Pairs  # noqa: PLC0415
 
-    faults = 0
+    faults, pairs = 0, Pairs()
     while True:
         batch, desk = waiting.get()
-        found = OmniJudge(loaded, desk.slots).answer(desk.questions(batch))
+        found = OmniJudge(loaded, desk.slots, pairs).answer(desk.questions(batch))
         answers = Answers(id=batch.id, judgements=found.judgements, media_tokens=found.media_tokens, took_s=found.took_s)
         say(end, *datagrams(answers))
         broken = bool(found.judgements) and all(each.cause is Cause.JUDGE_FAULT for each in found.judgements)

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from analyzers.judge import Question
 from analyzers.judgement import Cause, Fingerprint, JudgeKind, Judgement, Verdict, verdict_of
-from analyzers.omni.media import Grid, mel, patches, sight_tokens, sound_tokens
+from analyzers.omni.media import mel, sight_tokens, sound_tokens
 from analyzers.omni.prompt import PROMPT_VERSION, SYSTEM, question
 from analyzers.omni.scores import Score, scores
+from analyzers.omni.sight import Pairs, Seen, Sight
 from analyzers.omni.tree import Branch, Media, Row, lay_out, run
 from analyzers.omni.weights import Loaded
 from analyzers.own_voice import believed, missing
@@ -48,7 +49,7 @@ class _Laid:
     """One window of a batch: its row, its media, and which leaf answers what."""
 
     row: Row
-    sights: tuple[tuple[NDArray[np.uint8], Grid], ...]
+    sights: tuple[Sight, ...]
     sound: NDArray[np.float32] | None
     keys: tuple[Key, ...]
 
@@ -56,16 +57,17 @@ class _Laid:
     def media_tokens(self) -> int:
         """Tokens of picture and sound."""
         heard = sound_tokens(self.sound.shape[1]) if self.sound is not None else 0
-        return heard + sum(sight_tokens(grid) for _, grid in self.sights)
+        return heard + sum(sight_tokens(sight.grid) for sight in self.sights)
 
 
 class OmniJudge:
     """Answers from pictures and sound."""
 
-    def __init__(self, loaded: Loaded, slots: Mapping[SensorId, Slots]) -> None:
-        """`slots`: where each sensor's pictures and sound lie."""
+    def __init__(self, loaded: Loaded, slots: Mapping[SensorId, Slots], pairs: Pairs | None = None) -> None:
+        """`slots`: where each sensor's pictures and sound lie; `pairs`: what is known of pictures from earlier batches."""
         self._loaded = loaded
         self._slots = slots
+        self._pairs = pairs or Pairs()
 
     def judge(self, batch: tuple[Question, ...]) -> tuple[Judgement, ...]:
         """One judgement for each policy of each question, in their order."""
@@ -83,8 +85,10 @@ class OmniJudge:
             except (KeyError, ValueError) as error:  # slots that are gone, or that are not what the window says
                 log.error("window %s cannot be read: %s", batch[group[0]].window.id, error)  # noqa: TRY400 - no trace
                 found |= {(number, place): Cause.JUDGE_FAULT for number, places in able.items() for place in places}
-        for together in _packs(laid):
-            found |= self._ask(together)
+        seen = self._look(laid)
+        found |= {key: Cause.JUDGE_FAULT for one in laid if not seen.keys() >= set(one.sights) for key in one.keys}
+        for together in _packs([one for one in laid if seen.keys() >= set(one.sights)]):
+            found |= self._ask(together, seen)
         took_s = time.perf_counter() - began
         judgements = tuple(
             self._judgement(asked, policy, found.get((number, place), Cause.SENSE_MISSING), took_s)
@@ -102,10 +106,10 @@ class OmniJudge:
         sound = mel(memory.window_sound(window.slots), self._loaded.extractor) if Sense.SOUND in window.senses else None
         branches, sights = [], []
         for number, places in able.items():
-            sight = _sight(batch[number], memory)
+            sight = self._sight(batch[number], memory)
             leaves = tuple(prompt.leaf(batch[number].policies[place]) for place in places)
             sights += [sight] if sight else []
-            branches.append(Branch(tokens=prompt.branch(sight_tokens(sight[1]) if sight else 0), grid=sight[1] if sight else None, leaves=leaves))
+            branches.append(Branch(tokens=prompt.branch(sight_tokens(sight.grid) if sight else 0), grid=sight.grid if sight else None, leaves=leaves))
         pair_s = (window.end.boot_ns - window.start.boot_ns) / NANOSECONDS / len(window.slots)
         row = lay_out(
             prompt.root(sound_tokens(sound.shape[1]) if sound is not None else 0),
@@ -115,12 +119,24 @@ class OmniJudge:
         keys = tuple((number, place) for number, places in able.items() for place in places)
         yield _Laid(row=row, sights=tuple(sights), sound=sound, keys=keys)
 
-    def _ask(self, together: Sequence[_Laid]) -> dict[Key, Score | Cause]:
+    def _sight(self, asked: Question, memory: Slots) -> Sight | None:
+        window, view = asked.window, asked.window.view(asked.view)  # a question's window need hold no view but its own
+        return self._pairs.sight(window, view, memory) if Sense.SIGHT in window.senses and view.height else None
+
+    def _look(self, laid: Sequence[_Laid]) -> Mapping[Sight, Seen]:
+        """The features of all pictures; none where the tower fails, and then nothing that has a picture can be asked."""
+        try:
+            return self._pairs.look(self._loaded.model.model.visual, [sight for one in laid for sight in one.sights])
+        except RuntimeError as error:  # what torch raises, out of memory included
+            log.error("the pictures of %d windows could not be looked at: %s", len(laid), str(error)[:300])  # noqa: TRY400 - no trace
+            return {}
+
+    def _ask(self, together: Sequence[_Laid], seen: Mapping[Sight, Seen]) -> dict[Key, Score | Cause]:
         """One forward."""
         model, prompt = self._loaded.model, self._loaded.prompt
         keys = [key for one in together for key in one.keys]
         media = Media(
-            sights=tuple(sight for one in together for sight in one.sights),
+            sights=tuple(seen[sight] for one in together for sight in one.sights),
             sounds=tuple(one.sound for one in together if one.sound is not None),
         )
         try:
@@ -168,13 +184,6 @@ def _able(asked: Question) -> tuple[int, ...]:
     """The places of the policies that can be answered: those whose senses the window has. One without any says nothing."""
     senses = asked.window.senses
     return tuple(place for place, policy in enumerate(asked.policies) if senses and not policy.senses - senses)
-
-
-def _sight(asked: Question, memory: Slots) -> tuple[NDArray[np.uint8], Grid] | None:
-    window, view = asked.window, asked.window.view(asked.view)  # a question's window need hold no view but its own
-    if Sense.SIGHT not in window.senses or not view.height:
-        return None
-    return patches(memory.window_frames(window.slots, view.id, view.height, view.width))
 
 
 def _unasked(outcome: Score | Cause, policy: Policy, window: Window) -> tuple[Verdict, Cause]:

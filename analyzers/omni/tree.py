@@ -17,8 +17,10 @@ from torch.nn import functional
 from transformers import Qwen3OmniMoeThinkerForConditionalGeneration
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+from transformers.models.qwen3_omni_moe.modeling_qwen3_omni_moe import BaseModelOutputWithDeepstackFeatures
 
 from analyzers.omni.media import MERGE, Grid
+from analyzers.omni.sight import Seen
 
 LEAF_TOKENS = 256
 """Of leaves that are cut together."""
@@ -56,9 +58,9 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Media:
-    """What the rows' placeholders stand for, in the order in which they stand: patches and grid of each view, mel features of each sound."""
+    """What the rows' placeholders stand for, in the order in which they stand: features of each view, mel features of each sound."""
 
-    sights: tuple[tuple[NDArray[np.uint8], Grid], ...]
+    sights: tuple[Seen, ...]
     sounds: tuple[NDArray[np.float32], ...]
 
 
@@ -192,7 +194,7 @@ def run(thinker: Qwen3OmniMoeThinkerForConditionalGeneration, rows: Sequence[Row
         position_ids=torch.from_numpy(positions).to(device),
         use_cache=False,
         tree=tree,
-        **_sight(media, thinker),
+        **_sight(media),
         **_sound(media, thinker),
     ).last_hidden_state
     ends: Tensor = torch.cat([hidden[number, list(row.ends)] for number, row in enumerate(rows)])
@@ -205,12 +207,12 @@ def _additive(mask: NDArray[np.bool_], thinker: Qwen3OmniMoeThinkerForConditiona
     return zeros.masked_fill_(torch.from_numpy(~mask), -torch.inf).to(thinker.device)
 
 
-def _sight(media: Media, thinker: Qwen3OmniMoeThinkerForConditionalGeneration) -> dict[str, Tensor]:
+def _sight(media: Media) -> dict[str, Any]:
     if not media.sights:
         return {}
-    pixels = torch.from_numpy(np.concatenate([patches for patches, _ in media.sights])).to(thinker.device).to(thinker.dtype)
-    grids = torch.tensor([grid for _, grid in media.sights], device=thinker.device)
-    return {"pixel_values_videos": pixels.div_(127.5).sub_(1.0), "video_grid_thw": grids}
+    deep = [list(layer) for layer in zip(*(seen.deep for seen in media.sights), strict=True)]
+    video = BaseModelOutputWithDeepstackFeatures(pooler_output=[seen.pooled for seen in media.sights], deepstack_features=deep)
+    return {"mm_encoder_outputs": {"video": video}}
 
 
 def _sound(media: Media, thinker: Qwen3OmniMoeThinkerForConditionalGeneration) -> dict[str, Tensor]:

@@ -15,8 +15,7 @@ import bitsandbytes
 import torch
 import transformers
 from safetensors import SafetensorError
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import nn
 from transformers import AutoConfig, AutoTokenizer, Qwen3OmniMoeThinkerForConditionalGeneration, WhisperFeatureExtractor
 
 from analyzers.interview import JudgeSettings, Quantization
@@ -25,6 +24,7 @@ from analyzers.omni.folder import ModelFolder, read
 from analyzers.omni.parameters import Part, part_of
 from analyzers.omni.plan import Machine, ModelError, Plan, plan
 from analyzers.omni.prompt import Prompt, PromptError
+from analyzers.omni.sight import quicken
 from analyzers.omni.tree import ATTENTION
 
 UNQUANTIZED = ("model.visual", "model.audio_tower", "lm_head")
@@ -107,7 +107,7 @@ def _thinker(path: Path, quantization: Quantization, device: torch.device) -> Qw
     if lacking:
         raise ModelError(f"{path} lacks {len(lacking)} weights ({lacking[0]} …), which would be random; download it again")
     model.set_attn_implementation({"text_config": ATTENTION, "vision_config": "sdpa", "audio_config": "sdpa"})
-    model.model.visual.patch_embed = PatchProduct(model.model.visual.patch_embed.proj)
+    quicken(model.model.visual)
     for module in model.modules():
         if isinstance(module, bitsandbytes.nn.Linear4bit):
             # It would compute in bfloat16 on a CPU that can: less than half as quick on long rows, and scores that differ from CPU to CPU.
@@ -123,19 +123,6 @@ def _quantized(quantization: Quantization, dtype: torch.dtype) -> dict[str, Any]
             return {"quantization_config": Int8Config(dtype=dtype, skip=UNQUANTIZED)}
         case Quantization.NONE:
             return {}
-
-
-class PatchProduct(nn.Module):
-    """The first layer of sight. Its convolution's stride is its kernel, so it is a matrix product, and several times quicker as one on a CPU."""
-
-    def __init__(self, proj: nn.Conv3d) -> None:
-        """The weights of `proj`."""
-        super().__init__()
-        self.proj = proj
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        """float[patches, 1536] to float[patches, width]."""
-        return functional.linear(pixels.to(self.proj.weight.dtype), self.proj.weight.flatten(1), self.proj.bias)
 
 
 def verify(model: nn.Module, planned: Plan) -> int:

@@ -19,7 +19,7 @@ from analyzers.omni.experts import INT8, NF4, PackedExperts, Packing  # noqa: E4
 from analyzers.omni.folder import ModelError, read  # noqa: E402
 from analyzers.omni.judge import OmniJudge  # noqa: E402
 from analyzers.omni.plan import Machine, plan_of  # noqa: E402
-from analyzers.omni.weights import PatchProduct, held_bytes, load, verify  # noqa: E402
+from analyzers.omni.weights import held_bytes, load, verify  # noqa: E402
 from tests.analyzers import tiny  # noqa: E402
 from tests.analyzers.scene import Scene, policy  # noqa: E402
 
@@ -122,12 +122,6 @@ def test_weights_that_are_missing_are_not_made_up(tiny_folder: Path, tmp_path: P
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(ModelError, match=r"lacks 1 weights \(model.language_model.norm.weight"):
         load_as(folder, Quantization.NONE)
-
-
-def test_the_first_layer_of_sight_is_the_product_that_it_stands_for() -> None:
-    embed = tiny.thinker(tiny.tokenizer()).model.visual.patch_embed
-    pixels = torch.randn(12, 1536)
-    assert torch.allclose(PatchProduct(embed.proj)(pixels), embed(pixels), atol=1e-5)
 
 
 def test_a_graphics_card_that_is_not_there_is_told(tiny_folder: Path) -> None:

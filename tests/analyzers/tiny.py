@@ -75,10 +75,10 @@ def extractor() -> WhisperFeatureExtractor:
     return WhisperFeatureExtractor(feature_size=128, hop_length=160, chunk_length=300, n_fft=400, return_attention_mask=True)
 
 
-def thinker(tokens: Qwen2Tokenizer, seed: int = 0) -> Qwen3OmniMoeThinkerForConditionalGeneration:
+def thinker(tokens: Qwen2Tokenizer, seed: int = 0, experts: int = 8) -> Qwen3OmniMoeThinkerForConditionalGeneration:
     """A random model, the same for the same seed. Its weights are large enough that its answers differ."""
     torch.manual_seed(seed)
-    made = Qwen3OmniMoeThinkerForConditionalGeneration(config(tokens)).eval()
+    made = Qwen3OmniMoeThinkerForConditionalGeneration(config(tokens, experts=experts)).eval()
     with torch.no_grad():
         for name, parameter in made.named_parameters():
             if parameter.ndim > 1:

@@ -1,0 +1,148 @@
+"""What the tower makes of pairs: as the original tower does, once a pair, and never of another memory, epoch or size."""
+
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from analyzers.judge import Question  # noqa: E402
+from analyzers.judgement import Cause, Verdict  # noqa: E402
+from analyzers.omni import sight as sight_module  # noqa: E402
+from analyzers.omni.judge import OmniJudge  # noqa: E402
+from analyzers.omni.media import patches  # noqa: E402
+from analyzers.omni.sight import Pairs, PatchProduct, Seen, Sight, features, quicken  # noqa: E402
+from sensors.window import Window  # noqa: E402
+from tests.analyzers import tiny  # noqa: E402
+from tests.analyzers.scene import SIGHT, SOUND, Scene, policy  # noqa: E402
+
+if TYPE_CHECKING:
+    from transformers.models.qwen3_omni_moe.modeling_qwen3_omni_moe import Qwen3OmniMoeVisionEncoder
+
+    from analyzers.omni.weights import Loaded
+
+pytestmark = pytest.mark.model
+
+PERSON = policy("Is there a person?")
+
+
+def see(pairs: Pairs, tower: "Qwen3OmniMoeVisionEncoder", scene: Scene, *windows: Window) -> tuple[list[Sight], list[Seen]]:
+    sights = [pairs.sight(window, window.view(scene.whole), scene.slots) for window in windows]
+    seen = pairs.look(tower, sights)
+    return sights, [seen[each] for each in sights]
+
+
+def numbers(sight: Sight) -> list[int]:
+    return [number for _, number, _, _ in sight.read]
+
+
+@pytest.fixture
+def tower(loaded: "Loaded") -> "Qwen3OmniMoeVisionEncoder":
+    return loaded.model.model.visual
+
+
+def test_the_first_layer_of_sight_is_the_product_that_it_stands_for() -> None:
+    embed = tiny.thinker(tiny.tokenizer()).model.visual.patch_embed
+    pixels = torch.randn(12, 1536)
+    assert torch.allclose(PatchProduct(embed.proj)(pixels), embed(pixels), atol=1e-5)
+
+
+def test_pairs_that_go_through_together_are_what_the_original_tower_makes_of_each_alone() -> None:
+    original = tiny.thinker(tiny.tokenizer()).double().model.visual
+    quick = deepcopy(original)
+    quicken(quick)
+    read = [patches(np.random.default_rng(seed).integers(0, 256, (2, 64, 96, 3), dtype=np.uint8))[0] for seed in range(3)]
+    together, alone = features(quick, read, (64, 96)), [features(original, [each], (64, 96))[0] for each in read]
+    for ours, theirs in zip(together, alone, strict=True):
+        assert (ours.pooled - theirs.pooled).abs().max() < 1e-12
+        assert [(a - b).abs().max() < 1e-12 for a, b in zip(ours.deep, theirs.deep, strict=True)] == [True]
+
+
+def test_a_pair_that_windows_have_in_common_is_read_once_and_is_the_same_to_the_bit(
+    tower: "Qwen3OmniMoeVisionEncoder", make_scene: Callable[..., Scene]
+) -> None:
+    scene, pairs = make_scene(), Pairs()
+    (first,), (before,) = see(pairs, tower, scene, scene.window((0, 1, 2)))
+    (second,), (after,) = see(pairs, tower, scene, scene.window((1, 2, 3)))
+    assert (numbers(first), numbers(second)) == ([0, 1, 2], [3])
+    tokens = len(before.pooled) // 3
+    for old, new in zip((before.pooled, *before.deep), (after.pooled, *after.deep), strict=True):
+        assert torch.equal(old[tokens:], new[: 2 * tokens])
+    fresh = see(Pairs(), tower, scene, scene.window((1, 2, 3)))[1][0]
+    assert torch.allclose(after.pooled, fresh.pooled, atol=1e-5)
+
+
+def test_within_a_batch_too_a_pair_is_looked_at_once(tower: "Qwen3OmniMoeVisionEncoder", make_scene: Callable[..., Scene]) -> None:
+    scene, pairs = make_scene(), Pairs()
+    _, (later, earlier) = see(pairs, tower, scene, scene.window((1, 2, 3)), scene.window((0, 1, 2)))
+    tokens = len(later.pooled) // 3
+    assert torch.equal(later.pooled[: 2 * tokens], earlier.pooled[tokens:])
+    assert numbers(pairs.sight(scene.window((2, 3, 4)), scene.window((2, 3, 4)).view(scene.whole), scene.slots)) == [4], "the newest is kept"
+
+
+def test_another_epoch_another_size_another_view_and_another_memory_have_nothing_in_common(
+    tower: "Qwen3OmniMoeVisionEncoder", make_scene: Callable[..., Scene]
+) -> None:
+    scene, again, pairs = make_scene(), make_scene(), Pairs()
+    window = scene.window((0, 1))
+    see(pairs, tower, scene, window)
+    view = window.view(scene.whole)
+    assert not numbers(pairs.sight(window, view, scene.slots))
+    for other, its_view, memory in (
+        (replace(window, epoch=1), view, scene.slots),
+        (window, replace(view, width=64), scene.slots),
+        (window, window.view(scene.door), scene.slots),
+        (window, view, again.slots),
+    ):
+        assert numbers(pairs.sight(other, its_view, memory)) == [0, 1]
+
+
+def test_no_more_is_kept_than_the_newest_window_of_a_view(tower: "Qwen3OmniMoeVisionEncoder", make_scene: Callable[..., Scene]) -> None:
+    scene, pairs = make_scene(), Pairs()
+    see(pairs, tower, scene, scene.window((0, 1, 2, 3)))
+    most = pairs.kept_bytes
+    assert most == 4 * 6 * tiny.HIDDEN * 4 * 2  # pairs, tokens, numbers, bytes, the last layer and a deep one
+    for start in range(4):
+        see(pairs, tower, scene, scene.window((start, start + 1)))
+    assert pairs.kept_bytes == most // 2
+    del scene.slots
+    assert pairs.kept_bytes == 0, "features outlive their memory"
+
+
+def test_what_is_kept_is_bounded_over_all_views(
+    tower: "Qwen3OmniMoeVisionEncoder", make_scene: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, pairs = make_scene(), make_scene(name="yard"), Pairs()
+    see(pairs, tower, first, first.window((0, 1)))
+    monkeypatch.setattr(sight_module, "MAX_KEPT_BYTES", pairs.kept_bytes)
+    see(pairs, tower, second, second.window((0, 1)))
+    assert numbers(see(pairs, tower, second, second.window((1, 2)))[0][0]) == [2]
+    assert numbers(see(pairs, tower, first, first.window((1, 2)))[0][0]) == [1, 2]
+
+
+def test_a_judge_that_has_seen_the_pictures_says_what_one_says_that_has_not(loaded: "Loaded", make_scene: Callable[..., Scene]) -> None:
+    scene, pairs = make_scene(), Pairs()
+    for start in range(4):
+        window = scene.window((start, start + 1, start + 2))
+        asked = (Question(window=window, view=scene.whole, policies=(PERSON,)), Question(window=window, view=scene.door, policies=(PERSON,)))
+        kept, fresh = (OmniJudge(loaded, {scene.sensor: scene.slots}, each).judge(asked) for each in (pairs, Pairs()))
+        assert [each.log_odds for each in kept] == pytest.approx([each.log_odds for each in fresh], abs=1e-5)
+
+
+class Blind(Pairs):
+    """A tower that has no memory left."""
+
+    def look(self, *_: object) -> dict[Sight, Seen]:
+        raise RuntimeError("CUDA out of memory")
+
+
+def test_where_the_tower_fails_what_has_no_picture_is_judged_all_the_same(loaded: "Loaded", make_scene: Callable[..., Scene]) -> None:
+    scene = make_scene()
+    asked = [Question(window=scene.window((start,), senses), view=scene.whole, policies=(PERSON,)) for start, senses in ((0, SIGHT), (1, SOUND))]
+    seen, heard = OmniJudge(loaded, {scene.sensor: scene.slots}, Blind()).judge(tuple(asked))
+    assert (seen.verdict, seen.cause) == (Verdict.FAILED, Cause.JUDGE_FAULT)
+    assert heard.log_odds is not None
