@@ -71,7 +71,7 @@ class DatabaseFile:
         if path == MEMORY:
             return connect(self._settings)
         if self._settings.stands_in:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             self._guard = _lock(path) if self._guard is None else self._guard
             problem = _problem(path)
@@ -158,7 +158,7 @@ def _lock(path: Path) -> int:
 
 def _problem(path: Path) -> Literal["damaged", "newer"] | None:
     """Why the file cannot be used; None if it can, or if there is none."""
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+    with closing(_private(path)) as connection:
         try:
             if version(connection) > VERSION:
                 return "newer"
@@ -188,7 +188,7 @@ def _move_aside(path: Path, problem: str) -> Path:
 
 def connect(settings: DatabaseSettings) -> sqlite3.Connection:
     """A connection that is durable (WAL, FULL), bounded and migrated."""
-    connection = sqlite3.connect(settings.path, isolation_level=None)
+    connection = _private(settings.path)
     page_bytes = connection.execute("PRAGMA page_size").fetchone()[0]
     for pragma in (
         "journal_mode = WAL",
@@ -197,6 +197,14 @@ def connect(settings: DatabaseSettings) -> sqlite3.Connection:
         "busy_timeout = 1000",
         f"max_page_count = {settings.max_bytes // page_bytes}",
     ):
+def _private(path: Path | Literal[":memory:"]) -> sqlite3.Connection:
+    """A connection to a file that nobody else may read: SQLite alone would make one as open as the umask lets it. Its journals follow it."""
+    if path != MEMORY:
+        with suppress(OSError):  # SQLite says the same in its own words
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    return sqlite3.connect(path, isolation_level=None)
+
+
         connection.execute(f"PRAGMA {pragma}")
     migrate(connection)
     return connection

@@ -1,4 +1,5 @@
 import asyncio
+import os
 import subprocess
 import sys
 import threading
@@ -136,6 +137,21 @@ asyncio.run(hold())
 def test_a_missing_directory_is_said_at_once(tmp_path: Path) -> None:
     with pytest.raises(StoreFailed, match="cannot open the store"):
         asyncio.run(Database.open(DatabaseSettings(path=tmp_path / "not mounted" / "state.db")))
+
+
+def test_the_folder_and_the_database_are_for_their_owner_alone_whatever_the_umask(tmp_path: Path) -> None:
+    async def story() -> None:
+        path = tmp_path / "state" / "omniwatch.db"
+        database = await Database.open(DatabaseSettings(path=path, stands_in=True))
+        files = (path, Path(f"{path}-wal"), Path(f"{path}-shm"))
+        assert [oct(each.stat().st_mode & 0o777) for each in (path.parent, *files)] == ["0o700", "0o600", "0o600", "0o600"]
+        await database.close()
+
+    before = os.umask(0o022)
+    try:
+        asyncio.run(story())
+    finally:
+        os.umask(before)
 
 
 @pytest.mark.parametrize(
