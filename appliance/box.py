@@ -18,7 +18,6 @@ from analyzers.interview import JudgeCondition, JudgeNews
 from appliance import __version__
 from appliance.clock import BoxClock
 from appliance.config import Configuration
-from appliance.database import StoreInUse
 from appliance.fleet import Fleet, Uses
 from appliance.health import Health, Looks
 from appliance.judge_link import JudgeLink, Work
@@ -28,7 +27,7 @@ from appliance.presence import Presence
 from appliance.reload import reload
 from appliance.report import Parts, Report
 from appliance.rows import add_gap
-from appliance.store import MEMORY, Store, StoreFailed
+from appliance.store import DatabaseSettings, Store, StoreFailed
 from appliance.supervisor import Backoff, Pulse, Systemd, keep, ping
 from appliance.watch import Watch, watch
 from appliance.wiring import judge_budget, judge_settings, mqtt_channel, new_pipeline
@@ -57,7 +56,7 @@ class Box:
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
         self._judge = JudgeLink(self._judge_changed, self._measured)
-        self._store_problem = self._judge_problem = ""
+        self._judge_problem = ""
 
     async def run(self) -> None:
         """Open, run until told to stop, close."""
@@ -90,7 +89,7 @@ class Box:
         self._presence = Presence(self._channel, now) if self._channel else None
         self._pipeline = new_pipeline(configuration, clock=self._clock, judge=None, store=self._store, teller=self._outbox)
         self._pipeline.audiences = (Audience(channel=MQTT),) if self._channel else ()
-        self._pipeline.durable = not self._store_problem
+        self._store.recalled = self._pipeline.recall
         uses = Uses(window=self._pipeline.window, slots=self._judge.slots, void=self._pipeline.drop, detach=self._judge.detach)
         self._fleet = Fleet(uses, self._clock, self._metrics)
         self._pipeline.release = self._fleet.release
@@ -130,19 +129,10 @@ class Box:
         return loops
 
     async def _open_store(self, state: Path) -> Store:
-        """The store; where the disk will not have one, a store that forgets: the box tells all the same, and says so."""
-        now = self._clock.now()
-        try:
-            await asyncio.to_thread(state.mkdir, parents=True, exist_ok=True)
-            store = await Store.open(state / "omniwatch.db", now)
-        except StoreInUse:
-            raise  # two of us would cut each other off at the broker
-        except (OSError, StoreFailed) as error:
-            self._store_problem = str(error)
-            log.error("no store in %s (%s): alarms are told, but not remembered over a restart", state, error)  # noqa: TRY400 - no trace
-            return await Store.open(MEMORY, now)
-        if store.opened.moved_aside:
-            log.error("the database could not be used and is kept at %s; a new one was started", store.opened.moved_aside)
+        """The store; where the disk will not have one, what stands in for it forgets: the box tells all the same, and says so."""
+        store = await Store.open(DatabaseSettings(path=state / "omniwatch.db", stands_in=True), self._clock.now())
+        if store.away:
+            log.error("%s: alarms are told, but not remembered over a restart until it is there", store.away)
         return store
 
     async def _apply(self, configuration: Configuration) -> None:
@@ -222,7 +212,7 @@ class Box:
             await self._store.do(lambda connection: add_gap(connection, gap.start, gap.end))
 
     def _store_failing(self) -> str:
-        return self._store_problem or self._store.statistics().failing
+        return self._store.statistics().failing
 
     def _broker_connected(self) -> bool | None:
         return self._channel.connected if self._channel else None

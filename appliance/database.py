@@ -20,7 +20,19 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Self, TypeVar
 
-from appliance.database_file import CORRUPT_CODES, HISTORY, LIVE, MEMORY, DatabaseFile, DatabaseSettings, StoreFailed, StoreInUse, carry, connect
+from appliance.database_file import (
+    CORRUPT_CODES,
+    HISTORY,
+    LIVE,
+    MEMORY,
+    DatabaseFile,
+    DatabaseSettings,
+    StoreFailed,
+    StoreInUse,
+    connect,
+    readable,
+    write,
+)
 
 __all__ = ["MEMORY", "Database", "DatabaseSettings", "StoreFailed", "StoreInUse"]
 
@@ -75,7 +87,13 @@ class Database:
         database = cls(settings)
         opened: Future[None] = Future()
         threading.Thread(target=database._own, args=(opened,), name="store", daemon=True).start()
-        await _within(opened, OPEN_DEADLINE_S)
+        try:
+            await _within(opened, OPEN_DEADLINE_S)
+        except StoreFailed as error:
+            if not settings.stands_in or isinstance(error, StoreInUse):
+                raise
+            database = await cls.open(DatabaseSettings(path=MEMORY))  # the disk hangs and keeps the thread: until the next start
+            database.away = str(error)
         return database
 
     async def do(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -140,20 +158,25 @@ class Database:
         now = monotonic()
         if now - self._tried < self._settings.renew_after_s:
             return connection
-        if self.away:
+        if self.away and self._settings.stands_in:
             return self._come_back(connection)
-        if self._settings.stands_in and self._refused_since is not None and now - self._refused_since >= self._settings.renew_after_s:
+        refuses = self._refused_since is not None and now - self._refused_since >= self._settings.renew_after_s
+        if self._settings.stands_in and (refuses or not self._file.is_there()):
             return self._begin_anew(connection)
         self._tried = now
         self._file.make_ballast()
         return connection
 
     def _begin_anew(self, connection: sqlite3.Connection) -> sqlite3.Connection:
-        """Let the file go, so that its disk can be taken out, and open what is there now."""
+        """Let the file go, so that its disk can be taken out, and open what is there now, with what can still be read of what was there."""
+        content = readable(connection, LIVE)
         with suppress(sqlite3.Error):
             connection.close()
         self._file.close()
-        return self._open()
+        connection = self._open()
+        with suppress(sqlite3.Error):  # what stands is also told by the store, and what cannot be written now is lost with the old file
+            write(connection, content)
+        return connection
 
     def _come_back(self, memory: sqlite3.Connection) -> sqlite3.Connection:
         """Back to the file, with all that the memory holds; or the memory, where the file cannot be had yet."""
@@ -164,7 +187,7 @@ class Database:
             return memory
         try:
             self.found = _bodies(connection, "alive", "at"), _bodies(connection, "track", "body")
-            carry(memory, connection, (*LIVE, *HISTORY))
+            write(connection, readable(memory, (*LIVE, *HISTORY)))
         except sqlite3.Error:
             connection.close()
             self._file.close()

@@ -20,15 +20,19 @@ MEMORY: Literal[":memory:"] = ":memory:"
 MAX_KEPT_ASIDE = 3
 """Damaged files that are kept for whoever wants to look at them; older ones make room."""
 CORRUPT_CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+MAGIC = b"SQLite format 3\0"
 BALLAST_BYTES = 8 * 1024**2
 """As much as a journal grows to before it begins anew, twice: what makes room on a full disk for the next hundreds of alarms."""
 MAX_CARRIED = 100_000
 """Rows of one table that are carried over."""
-LIVE = ("alive", "gap", "track", "alert", "outbox", "clip", "audit", "setting")
+LIVE = ("alive", "gap", "outage", "track", "alert", "outbox", "clip", "audit", "setting")
 """What a damaged file is searched for: what stands, and what has still to be told. Its history stays in it."""
 HISTORY = ("transition", "delivery", "span")
-COUNTED = frozenset({"gap", "outbox", "audit", "delivery"})
+COUNTED = frozenset({"gap", "outage", "outbox", "audit", "delivery"})
 """Tables whose first column only counts their rows: another file counts them anew. Numbers of spans and tracks are the store's own."""
+
+Content = dict[str, tuple[tuple[str, ...], list[tuple[str | int | float | None, ...]]]]
+"""Tables: the names of their columns, and rows."""
 
 log = logging.getLogger("omniwatch.store")
 
@@ -62,6 +66,7 @@ class DatabaseFile:
         """Nothing is opened yet."""
         self._settings = settings
         self._guard: int | None = None
+        self._identity: tuple[int, int] | None = None
         self.moved_aside: Path | None = None
         """Where a damaged file, or one of a newer version, was moved."""
 
@@ -79,8 +84,14 @@ class DatabaseFile:
         except BaseException:
             self.close()
             raise
+        self._identity = _identity(path)
         self.make_ballast()
         return connection
+
+    def is_there(self) -> bool:
+        """Whether the file is still where it was opened, and looks like one: SQLite writes on into one that was deleted or overwritten."""
+        path = self._settings.path
+        return path == MEMORY or self._identity == _identity(path)
 
     def close(self) -> None:
         """Let others have it."""
@@ -95,7 +106,7 @@ class DatabaseFile:
         log.error("the database could not be used (%s) and is kept at %s; a new one was started", problem, aside)
         if problem == "damaged":
             with suppress(sqlite3.Error), closing(sqlite3.connect(f"{aside.absolute().as_uri()}?mode=ro", uri=True)) as damaged:
-                carried = carry(damaged, connection, LIVE)
+                carried = write(connection, readable(damaged, LIVE))
                 log.warning("%d rows of what stood, and of what has still to be told, were taken from the damaged one", carried)
         return connection
 
@@ -119,30 +130,30 @@ class DatabaseFile:
         return Path(f"{self._settings.path}.ballast")
 
 
-def carry(source: sqlite3.Connection, target: sqlite3.Connection, tables: Sequence[str]) -> int:
-    """Write what can be read of `tables` into another file, all or nothing, and say how many rows that is. The names come from this file alone."""
-    carried = 0
+def readable(source: sqlite3.Connection, tables: Sequence[str]) -> Content:
+    """What can be read of `tables`: of each, the rows up to the first that cannot. The names come from this file alone."""
+    content: Content = {}
+    for table in tables:
+        with suppress(sqlite3.Error):
+            columns = tuple(row[1] for row in source.execute(f"PRAGMA table_info({table})"))[1 if table in COUNTED else 0 :]
+            content[table] = columns, []
+            content[table][1].extend(source.execute(f"SELECT {', '.join(columns)} FROM {table} LIMIT {MAX_CARRIED}"))  # noqa: S608
+    return content
+
+
+def write(target: sqlite3.Connection, content: Content) -> int:
+    """Put it into another file, all or nothing, in the place of what is there under the same keys; how many rows that was."""
     target.execute("BEGIN")
     try:
-        for table in tables:
-            columns = [row[1] for row in target.execute(f"PRAGMA table_info({table})")][1 if table in COUNTED else 0 :]
-            rows = _readable(source, f"SELECT {', '.join(columns)} FROM {table} LIMIT {MAX_CARRIED}")  # noqa: S608
-            target.executemany(f"INSERT OR REPLACE INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})", rows)  # noqa: S608
-            carried += len(rows)
+        for table, (columns, rows) in content.items():
+            marks = ", ".join("?" * len(columns))
+            target.executemany(f"INSERT OR REPLACE INTO {table} ({', '.join(columns)}) VALUES ({marks})", rows)  # noqa: S608
         target.execute("COMMIT")
     except sqlite3.Error:
-        if target.in_transaction:
+        with suppress(sqlite3.Error):
             target.execute("ROLLBACK")
         raise
-    return carried
-
-
-def _readable(source: sqlite3.Connection, query: str) -> list[tuple[str | int | float | None, ...]]:
-    """The rows of a table up to the first that cannot be read."""
-    rows: list[tuple[str | int | float | None, ...]] = []
-    with suppress(sqlite3.Error):
-        rows.extend(source.execute(query))
-    return rows
+    return sum(len(rows) for _, rows in content.values())
 
 
 def _lock(path: Path) -> int:
@@ -186,6 +197,14 @@ def _move_aside(path: Path, problem: str) -> Path:
     return aside
 
 
+def _private(path: Path | Literal[":memory:"]) -> sqlite3.Connection:
+    """A connection to a file that nobody else may read: SQLite alone would make one as open as the umask lets it. Its journals follow it."""
+    if path != MEMORY:
+        with suppress(OSError):  # SQLite says the same in its own words
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    return sqlite3.connect(path, isolation_level=None)
+
+
 def connect(settings: DatabaseSettings) -> sqlite3.Connection:
     """A connection that is durable (WAL, FULL), bounded and migrated."""
     connection = _private(settings.path)
@@ -197,17 +216,19 @@ def connect(settings: DatabaseSettings) -> sqlite3.Connection:
         "busy_timeout = 1000",
         f"max_page_count = {settings.max_bytes // page_bytes}",
     ):
-def _private(path: Path | Literal[":memory:"]) -> sqlite3.Connection:
-    """A connection to a file that nobody else may read: SQLite alone would make one as open as the umask lets it. Its journals follow it."""
-    if path != MEMORY:
-        with suppress(OSError):  # SQLite says the same in its own words
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-    return sqlite3.connect(path, isolation_level=None)
-
-
         connection.execute(f"PRAGMA {pragma}")
     migrate(connection)
     return connection
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file lies there; None where it is no database."""
+    try:
+        with path.open("rb") as file:
+            found = os.fstat(file.fileno())
+            return (found.st_dev, found.st_ino) if file.read(len(MAGIC)) == MAGIC else None
+    except OSError:
+        return None
 
 
 def _free_bytes(folder: Path) -> int:

@@ -134,7 +134,20 @@ CREATE TABLE setting (         -- what people have set while the box ran, and th
 ) STRICT;
 """
 
-MIGRATIONS = (FIRST, SECOND)
+THIRD = """
+CREATE TABLE outage (          -- times in which the store could not be relied on; what happened in them was told all the same
+  id INTEGER PRIMARY KEY,      -- in the order in which they ended
+  start_us INTEGER NOT NULL,   -- when it last did well
+  end_us INTEGER NOT NULL,     -- when it did again
+  problem TEXT NOT NULL,       -- what was wrong
+  late INTEGER NOT NULL,       -- transitions of alerts that were written late
+  told INTEGER NOT NULL,       -- notifications that were told from memory alone
+  spans INTEGER NOT NULL       -- spans of judgements that are missing
+) STRICT;
+CREATE INDEX outage_end ON outage (end_us);
+"""
+
+MIGRATIONS = (FIRST, SECOND, THIRD)
 VERSION = len(MIGRATIONS)
 
 

@@ -44,6 +44,10 @@ Key = tuple[PolicyId, ViewId]
 class Ledger(Protocol):
     """What is written before anybody is told. The store."""
 
+    @property
+    def away(self) -> str:
+        """Why what is committed is forgotten at the next start, and is told as such; empty where it is durable."""
+
     async def commit(self, decisions: Sequence[Decision], notifications: Sequence[Notification] = ()) -> None:
         """All or nothing; StoreFailed if it is not known to be durable."""
 
@@ -91,12 +95,10 @@ class Pipeline:
         self.audiences: tuple[Audience, ...] = ()
         self.observers: list[Observer] = []
         self.release: Callable[[SensorId, WindowId], None] = lambda _sensor, _window: None
-        self.grouped: frozenset[SensorId] = frozenset()
-        self.durable = True
-        """False: the ledger forgets at the next start, and what is told says so."""
-        self.waits_for_judge = False
         self.mode: str | None = None
         """The arm mode; None: disarmed."""
+        self.grouped: frozenset[SensorId] = frozenset()
+        self.waits_for_judge = False
         """True: no cues stand in while the judge is away; questions wait for it, and are shed when they are too old."""
 
     async def configure(self, watch: Watch) -> None:
@@ -121,6 +123,18 @@ class Pipeline:
         """Take up tracks as they were stored."""
         for track in tracks:
             self._keep(track)
+
+    async def recall(self, tracks: Iterable[Track]) -> None:
+        """Take up the alerts of a store that could not be had at the start and has come back. Where another has opened since, the older ends."""
+        async with self._folding:
+            known = [track for track in tracks if track.alert]
+            ends = [track for track in known if not self._may_go_on(track)]
+            self.remember(track for track in known if track not in ends)
+            await self._take([decision for decision in (withdraw(track, self._clock.now()) for track in ends) if decision.change])
+
+    def _may_go_on(self, track: Track) -> bool:
+        mine = self._tracks.get((track.policy, track.view))
+        return (track.policy, track.view) in self._policies and (mine is None or mine.alert is None)
 
     def tracks(self) -> tuple[Track, ...]:
         """Where every policy stands."""
@@ -257,7 +271,7 @@ class Pipeline:
         """Write what changed, then show everything."""
         changed, now = [decision for decision in decisions if decision.change], self._clock.now()
         if changed:
-            await self._write(changed, [note for one in changed for note in notifications(one, self.audiences, now, durable=self.durable)])
+            await self._write(changed, [note for one in changed for note in notifications(one, self.audiences, now, durable=not self._ledger.away)])
         for decision in decisions:
             if not decision.change:
                 self._ledger.noted(decision.track)

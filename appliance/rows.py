@@ -1,12 +1,13 @@
 """Values as rows: the statements with which the store writes what happened. Pure; `migrations.py` says what the columns mean."""
 
+import logging
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from alerts.alert import Alert
 from alerts.decision import Decision
@@ -14,6 +15,8 @@ from alerts.notification import Delivery, Notification, Outcome
 from alerts.track import Track
 from appliance.spans import Span
 from sensors.moment import Moment
+
+log = logging.getLogger("omniwatch.store")
 
 T = TypeVar("T")
 
@@ -82,6 +85,12 @@ def add_gap(connection: sqlite3.Connection, start: Moment, end: Moment) -> None:
     connection.execute("INSERT INTO gap (start_us, end_us, same_boot) VALUES (?, ?, ?)", gap)
 
 
+def standing(values: Iterable[tuple[int, Track]]) -> tuple[Statement, ...]:
+    """Where policies stand, with their alerts: all that a file must hold to go on from."""
+    known = tuple(values)
+    return tracks(known), Statement(ADD_ALERT, [_alert(track.alert) for _, track in known if track.alert])
+
+
 def settled(deliveries: Sequence[Delivery]) -> tuple[Statement, ...]:
     """What became of attempts. What is deleted comes first: on a full disk it makes the room for the rest."""
     retried = [each for each in deliveries if each.outcome is Outcome.RETRY]
@@ -99,6 +108,16 @@ def settled(deliveries: Sequence[Delivery]) -> tuple[Statement, ...]:
 def text(adapter: TypeAdapter[T], value: T) -> str:
     """A value as JSON."""
     return adapter.dump_json(value).decode()
+
+
+def read(adapter: TypeAdapter[T], body: str) -> T | None:
+    """The value in a body. One that cannot be read is reported and left out: it must not keep the others from anybody."""
+    try:
+        return adapter.validate_json(body)
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_input=False)[0]["msg"]
+    log.error("a row of the store cannot be read and is left out: %s", problem)
+    return None
 
 
 def us(moment: datetime) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from appliance.box import Box
 from appliance.config import ConfigError, load
-from appliance.database import StoreInUse
+from appliance.database import StoreFailed
 from appliance.reload import in_a_line
 
 log = logging.getLogger("omniwatch")
@@ -28,7 +28,7 @@ def run(path: Path) -> int:
 
     try:
         asyncio.run(live())
-    except (OSError, StoreInUse) as error:  # what could not be opened at the start: a port that is taken, a folder that another uses
+    except (OSError, StoreFailed) as error:  # what could not be opened at the start: a port that is taken, a folder that another uses
         log.error("cannot start: %s", error)  # noqa: TRY400 - the world's fault, in a line
         return 1
     log.info("stopped")

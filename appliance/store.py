@@ -8,13 +8,13 @@ import asyncio
 import logging
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal, Self, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from alerts.alert import Alert
 from alerts.decision import Decision
@@ -22,6 +22,7 @@ from alerts.notification import Delivery, Notification
 from alerts.track import Track
 from analyzers.judgement import Judgement
 from appliance import rows
+from appliance.continuity import Found, Outages, begin
 from appliance.database import MEMORY, Database, DatabaseSettings, StoreFailed
 from appliance.rows import ALERT, MOMENT, NOTIFICATION, TRACK, Statement
 from appliance.spans import Spans
@@ -80,8 +81,10 @@ class StoreStatistics:
 class Store:
     """The box's memory."""
 
-    def __init__(self, database: Database, found: "_Found", retention: Retention) -> None:
+    def __init__(self, database: Database, found: Found, retention: Retention) -> None:
         """Use `open`."""
+        self.recalled: Callable[[tuple[Track, ...]], Awaitable[None]] | None = None
+        """Is told what stood in a file that could not be had at the start and has come back."""
         self.opened = Opened(gap_from=found.gap_from, moved_aside=database.moved_aside)
         self._database = database
         self._retention = retention
@@ -93,6 +96,9 @@ class Store:
         self._owed: deque[tuple[int, Decision]] = deque(maxlen=MAX_OWED)
         self._alive: Moment | None = None
         self._swept: Moment | None = None
+        self._began = found.at
+        self._outages = Outages(found.at)
+        self._files = database.opened
         self._commits = self._failures = self._expired = 0
         self._failing = ""
 
@@ -100,7 +106,7 @@ class Store:
     async def open(cls, where: Path | Literal[":memory:"] | DatabaseSettings, now: Moment, *, retention: Retention | None = None) -> Self:
         """Open a file, or a store that forgets; put the gap since the last sign of life on record. StoreFailed if that cannot be."""
         database = await Database.open(where if isinstance(where, DatabaseSettings) else DatabaseSettings(path=where))
-        found = await database.do(lambda connection: _begin(connection, now))
+        found = await database.do(lambda connection: begin(connection, now, stands_in=bool(database.away)))
         return cls(database, found, retention or Retention())
 
     async def close(self, now: Moment) -> None:
@@ -123,9 +129,17 @@ class Store:
         self._owed.clear()
         try:
             await self._write(rows.happened(owed, notifications))
-        except StoreFailed:
+        except StoreFailed as error:
             self._owed.extend(owed)
+            self._outages.failed(str(error), late=len(decisions), told=len(notifications))
             raise
+        if self.away:
+            self._outages.failed(self.away, told=len(notifications))
+
+    @property
+    def away(self) -> str:
+        """Why what is committed is only remembered for as long as the box runs; empty where it is durable."""
+        return self._database.away
 
     def noted(self, track: Track) -> None:
         """Keep a track that changed without a transition: the newest of each policy and view, written at the next upkeep."""
@@ -140,7 +154,9 @@ class Store:
 
     async def tracks(self) -> tuple[Track, ...]:
         """Where every policy stood."""
-        return await self._bodies(TRACK, "SELECT body FROM track ORDER BY policy, view")
+        found = await self._bodies(TRACK, "SELECT body FROM track ORDER BY policy, view")
+        self._newest = {(each.policy, each.view): each for each in found} | self._newest
+        return found
 
     async def open_alerts(self) -> tuple[Alert, ...]:
         """The alerts that are not over, oldest first."""
@@ -150,7 +166,7 @@ class Store:
         """What waits for `channel`, oldest first."""
         query = "SELECT id, body FROM outbox WHERE channel = ? AND parked IS NULL ORDER BY number LIMIT ?"
         found = await self._database.do(lambda connection: connection.execute(query, (channel, limit)).fetchall())
-        read = {identity: _read(NOTIFICATION, body) for identity, body in found}
+        read = {identity: rows.read(NOTIFICATION, body) for identity, body in found}
         unreadable = [(identity,) for identity, value in read.items() if value is None]
         if unreadable:  # parked, or they would stand before all others for ever
             await self._write((Statement("UPDATE outbox SET parked = 'unreadable' WHERE id = ?", unreadable),))
@@ -175,13 +191,20 @@ class Store:
 
     async def upkeep(self, now: Moment) -> None:
         """One turn of the store's own work: write what waits, a sign of life, and delete some of what is too old."""
-        if self._spans.waiting or self._tracks or self._owed or _is_due(self._alive, ALIVE_EVERY, now):
+        if self._database.opened != self._files:
+            await self._move_in()
+        if self._spans.waiting or self._tracks or self._owed or self.away or _is_due(self._alive, ALIVE_EVERY, now):
             await self._flush(now)
         if _is_due(self._swept, SWEEP_EVERY, now):
             by_age = self._wall.is_believed(now)
             swept = await self._work(lambda connection: sweep(connection, self._retention, now, by_age=by_age))
             self._expired += swept.expired
             self._swept = self._swept if swept.more else now
+        if not (self._failing or self.away) and self._files == self._database.opened:
+            if over := self._outages.over(now, self._spans.dropped):
+                await self._write((over.statement(),))
+                log.warning("the store works again; %s", over)
+            self._outages.well(now, self._spans.dropped)
 
     async def run(self, now: Callable[[], Moment], turned: Callable[[], None]) -> None:
         """Upkeep for ever; `turned` is called after each turn, failed or not. Failures show in the statistics."""
@@ -198,11 +221,22 @@ class Store:
         return StoreStatistics(
             commits=self._commits,
             failures=self._failures,
-            failing=self._failing,
+            failing=self._failing or self.away,
             owed=len(self._owed),
             spans_dropped=self._spans.dropped,
             expired=self._expired,
         )
+
+    async def _move_in(self) -> None:
+        """Another file is in use than before: what stands is written into it. One that has come back is asked first where it left off."""
+        is_back, self._files = self._files == 0, self._database.opened
+        if is_back and self._database.found and self.recalled:
+            left_off, tracks = self._database.found
+            if left_off and (start := rows.read(MOMENT, left_off[0])):
+                await self._work(lambda connection: rows.add_gap(connection, start, self._began))
+            await self.recalled(tuple(filter(None, (rows.read(TRACK, body) for body in tracks))))
+        self._outages.failed("the database file was replaced")
+        await self._write(rows.standing((self._next(), track) for track in self._newest.values()))
 
     def _next(self) -> int:
         """Numbers what is written of tracks, so that an older value that was held up never replaces a newer one."""
@@ -238,9 +272,7 @@ class Store:
             self._has_failed(str(error))
             raise
         self._commits += 1
-        if self._failing:
-            log.warning("the store works again")
-            self._failing = ""
+        self._failing = ""
         return done
 
     def _has_failed(self, problem: str) -> None:
@@ -248,47 +280,16 @@ class Store:
         if not self._failing:
             log.error("the store has failed; alarms go out without it: %s", problem)
         self._failing = problem
+        self._outages.failed(problem)
 
     async def _bodies(self, adapter: TypeAdapter[T], query: str) -> tuple[T, ...]:
         found = await self._database.do(lambda connection: connection.execute(query).fetchall())
-        values = [_read(adapter, body) for (body,) in found]
+        values = [rows.read(adapter, body) for (body,) in found]
         return tuple(value for value in values if value is not None)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Found:
-    """What a file holds that the store must know to go on."""
-
-    at: Moment
-    gap_from: Moment | None
-    last_span: int
-    last_track: int
-
-
-def _read(adapter: TypeAdapter[T], body: str) -> T | None:
-    """The value in a body. One that cannot be read is reported and left out: it must not keep the others from anybody."""
-    try:
-        return adapter.validate_json(body)
-    except ValidationError as error:
-        problem = error.errors(include_url=False, include_input=False)[0]["msg"]
-    log.error("a row of the store cannot be read and is left out: %s", problem)
-    return None
 
 
 def _is_due(last: Moment | None, every: timedelta, now: Moment) -> bool:
     return last is None or now.since(last) >= every
-
-
-def _begin(connection: sqlite3.Connection, now: Moment) -> _Found:
-    """Put the gap before this start on record, and find where to go on."""
-    found = connection.execute("SELECT at FROM alive").fetchone()
-    gap_from = MOMENT.validate_json(found[0]) if found else None
-    if gap_from is not None:
-        rows.add_gap(connection, gap_from, now)
-    connection.executemany(rows.SET_ALIVE, rows.alive(now).rows)
-    last_span = connection.execute("SELECT coalesce(max(id), 0) FROM span").fetchone()[0]
-    last_track = connection.execute("SELECT coalesce(max(number), 0) FROM track").fetchone()[0]
-    return _Found(at=now, gap_from=gap_from, last_span=last_span, last_track=last_track)
 
 
 def _counts(connection: sqlite3.Connection, channel: str) -> OutboxCounts:

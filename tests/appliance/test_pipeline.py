@@ -79,7 +79,7 @@ class ScriptedLedger:
     """Keeps what it is given, unless it fails; waits in a commit until `gate` is open."""
 
     def __init__(self, order: list[str]) -> None:
-        self.failing = ""
+        self.failing = self.away = ""
         self.gate = asyncio.Event()
         self.gate.set()
         self.written: list[tuple[Decision, tuple[Notification, ...]]] = []
@@ -195,7 +195,7 @@ async def test_a_store_that_fails_costs_no_alarm_and_the_telling_says_so() -> No
 @story
 async def test_what_a_store_that_forgets_has_taken_is_told_as_not_durable() -> None:
     way = await Way().begin()
-    way.pipeline.durable = False
+    way.ledger.away = "there is no disk"
     await way.see(1)
     await way.pipeline.judge_once()
     assert [note.durable for _, notes in way.ledger.written for note in notes] == [False]

@@ -168,7 +168,7 @@ def test_a_full_disk_fails_the_commit_whole_and_what_is_owed_is_written_when_the
 
     async def story() -> int:
         store = await Store.open(DatabaseSettings(path=path, max_bytes=400_000), at(0))
-        number = await _fill(store)
+        number = await fill(store)
         assert "full" in store.statistics().failing
         assert store.statistics().owed == 1
         held = await store.pending("mqtt", 1000)
@@ -217,8 +217,8 @@ def test_what_was_only_noted_waits_while_the_disk_is_full_and_is_written_when_th
     path = tmp_path / "state.db"
 
     async def story() -> None:
-        store = await Store.open(DatabaseSettings(path=path, max_bytes=400_000), at(0))
-        await _fill(store)
+        store = await Store.open(DatabaseSettings(path=path, max_bytes=440_000), at(0))
+        await fill(store)
         held = await store.pending("mqtt", 1000)
         store.noted(track(AlertState.PENDING, note="kept"))
         for n in range(1000):
@@ -377,7 +377,7 @@ def test_a_row_that_cannot_be_read_keeps_no_other_from_being_told(tmp_path: Path
     asyncio.run(story())
 
 
-async def _fill(store: Store) -> int:
+async def fill(store: Store) -> int:
     """Commit until there is no more room; the number of the alert for which there was none."""
     for number in range(1, 1000):
         try:

@@ -1,0 +1,169 @@
+"""What the store says of times in which it could not be relied on, and how it goes on from a file that has come back."""
+
+import asyncio
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from alerts.alert import Change
+from alerts.decision import Decision
+from alerts.track import Track
+from appliance.database import DatabaseSettings
+from appliance.store import Store, StoreFailed
+from tests.appliance.test_pipeline import Way, story
+from tests.appliance.test_store import alert, at, decided, fill, told
+
+OUTAGES = "SELECT problem, late, told, (end_us - start_us) / 1000000 FROM outage"
+
+
+def rows(path: Path, query: str) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(query).fetchall()
+
+
+def opened(number: int, policy: str = "fire") -> Decision:
+    """A decision whose track holds its alert, as those of the rules do."""
+    plain = decided(alert(number))
+    return replace(plain, track=replace(plain.track, policy=policy, alert=plain.alert))
+
+
+def settings(path: Path) -> DatabaseSettings:
+    return DatabaseSettings(path=path, stands_in=True, renew_after_s=0.0)
+
+
+def test_after_an_outage_the_record_says_what_was_missed_and_from_when_to_when(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "state.db"
+
+    async def run() -> None:
+        store = await Store.open(DatabaseSettings(path=path), at(0))
+        await store.commit([opened(1)], [told(alert(1))])
+        await store.upkeep(at(10))
+        await store.do(lambda connection: connection.execute("PRAGMA max_page_count = 1").fetchall())
+        number = await fill(store)
+        with pytest.raises(StoreFailed):
+            await store.commit([decided(alert(number + 1))], [told(alert(number + 1)), told(alert(number + 1, transition=2))])
+        await store.do(lambda connection: connection.execute("PRAGMA max_page_count = 100000").fetchall())
+        await store.upkeep(at(40))
+        assert store.statistics().failing == ""
+        await store.upkeep(at(42))
+        await store.close(at(44))
+
+    asyncio.run(run())
+    assert rows(path, OUTAGES) == [("the store: database or disk is full", 2, 3, 30)]
+    assert "2 transitions were written late, 3 notifications told from memory alone" in caplog.text
+
+
+def test_a_store_that_was_not_there_at_the_start_is_one_again_and_what_it_held_is_handed_on(tmp_path: Path) -> None:
+    place = tmp_path / "disk"
+    path = place / "state.db"
+    recalled: list[Track] = []
+
+    async def before() -> None:
+        place.mkdir()
+        store = await Store.open(settings(path), at(0))
+        await store.commit([opened(1)], [told(alert(1))])
+        await store.close(at(5))
+        place.rename(tmp_path / "elsewhere")
+        place.write_text("no disk is mounted here")
+
+    async def keep(tracks: Sequence[Track]) -> None:
+        recalled.extend(tracks)
+
+    async def after() -> None:
+        store = await Store.open(settings(path), at(100))
+        store.recalled = keep
+        assert store.away
+        await store.commit([opened(2, "theft")], [told(alert(2))])
+        place.unlink()
+        (tmp_path / "elsewhere").rename(place)
+        await store.upkeep(at(130))
+        assert (store.away, store.statistics().failing) == ("", "")
+        assert {each.id for each in await store.pending("mqtt", 10)} == {told(alert(1)).id, told(alert(2)).id}
+        await store.upkeep(at(132))
+        await store.close(at(140))
+
+    asyncio.run(before())
+    asyncio.run(after())
+    assert [track.alert for track in recalled] == [alert(1)]
+    assert rows(path, "SELECT policy FROM track ORDER BY policy") == [("fire",), ("theft",)]
+    assert rows(path, "SELECT start_us, end_us FROM gap") == [(_us(5), _us(100))], "nobody watched between the two"
+    assert [row[1:] for row in rows(path, OUTAGES)] == [(0, 1, 32)]
+
+
+def test_the_newest_word_on_a_track_is_the_memorys_and_not_the_files(tmp_path: Path) -> None:
+    place = tmp_path / "disk"
+    path = place / "state.db"
+
+    async def run() -> None:
+        place.mkdir()
+        store = await Store.open(settings(path), at(0))
+        for n in range(50):
+            store.noted(Track(policy="fire", sensor="hall", view="hall", note=f"old {n}"))
+        await store.close(at(5))
+        place.rename(tmp_path / "elsewhere")
+        place.write_text("no disk is mounted here")
+        store = await Store.open(settings(path), at(100))
+        store.noted(Track(policy="fire", sensor="hall", view="hall", note="new"))
+        await store.upkeep(at(102))
+        place.unlink()
+        (tmp_path / "elsewhere").rename(place)
+        await store.upkeep(at(104))
+        assert [track.note for track in await store.tracks()] == ["new"]
+        await store.close(at(106))
+
+    asyncio.run(run())
+
+
+def test_a_file_that_was_damaged_while_it_was_used_is_followed_by_one_that_holds_what_stands(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+
+    async def run() -> None:
+        store = await Store.open(settings(path), at(0))
+        await store.commit([opened(1)], [told(alert(1))])
+        path.write_bytes(b"this was a database" * 4096)
+        await store.commit([opened(2, "theft")])
+        await store.upkeep(at(10))
+        assert [each.alert for each in await store.tracks()] == [alert(1), alert(2)]
+        assert await store.pending("mqtt", 10) == (told(alert(1)),)
+        assert await store.open_alerts() == (alert(1), alert(2))
+        await store.upkeep(at(12))
+        await store.close(at(14))
+
+    asyncio.run(run())
+    assert "the database file was replaced" in str(rows(path, OUTAGES))
+
+
+@story
+async def test_what_a_store_that_is_back_held_goes_on_unless_another_alert_has_opened_since() -> None:
+    way = await Way().begin()
+    await way.see(1)
+    await way.pipeline.judge_once()
+    mine = way.pipeline.tracks()[0]
+    assert mine.alert
+    older = replace(mine, alert=replace(mine.alert, id="older"))
+    await way.pipeline.recall([older])
+    ended = way.ledger.written[-1][0]
+    assert (ended.change, ended.alert.id if ended.alert else "") == (Change.CLEARED, "older")
+    assert [track.alert for track in way.pipeline.tracks()] == [mine.alert], "the one that is open stays"
+
+
+@story
+async def test_an_alert_of_a_store_that_is_back_is_taken_up_where_none_is_open() -> None:
+    way = await Way().begin()
+    await way.see(1)
+    await way.pipeline.judge_once()
+    track = way.pipeline.tracks()[0]
+    fresh = await Way().begin()
+    await fresh.pipeline.recall([track, replace(track, alert=None)])
+    assert [each.alert for each in fresh.pipeline.tracks()] == [track.alert]
+    assert fresh.ledger.written == [], "it is not told again"
+
+
+def _us(seconds: float) -> int:
+    return round(at(seconds).utc.timestamp() * 1e6)
+
+
