@@ -61,8 +61,8 @@ class BoxFacts:
     """None: cues judge, by the owner's choice."""
     judge_since: Moment | None = None
     """Since when `judge` is what it is. A judge that loads, breaks and loads again is LOADING since it was last READY."""
-    store_failed: bool = False
-    """The last commit failed."""
+    store_problem: str = ""
+    """What is, or was until just now, wrong with the store."""
     disk_free: float = 1.0
     """0..1: share of the data folder's file system."""
     broker_lost_since: Moment | None = None
@@ -86,7 +86,7 @@ def box_answers(facts: BoxFacts, at: Moment) -> tuple[Judged, ...]:
     undecided = f"policies {listed(facts.undecided)}" if facts.undecided else ""
     return (
         answer(names.JUDGE_DOWN, _judge(facts, at), at),
-        answer(names.STORE_FAILED, _either(yes=facts.store_failed), at),
+        answer(names.STORE_FAILED, _either(yes=bool(facts.store_problem)), at, note=facts.store_problem),
         answer(names.DISK_LOW, _between(facts.disk_free <= DISK_LOW_SHARE, facts.disk_free >= DISK_FINE_SHARE), at),
         answer(names.BROKER_UNREACHABLE, _lasting(facts.broker_lost_since, at, BROKER_LOST_FOR), at),
         answer(names.PUBLISH_REFUSED, _recent(facts.refused_at, at, REFUSED_FOR), at),

@@ -10,6 +10,8 @@ from appliance import rows
 from appliance.rows import MOMENT
 from sensors.moment import Moment
 
+STEADY_TURNS = 3
+"""Turns of the store without a failure after which it is taken to work again."""
 ADD_OUTAGE = "INSERT INTO outage (start_us, end_us, problem, late, told, spans) VALUES (?, ?, ?, ?, ?, ?)"
 
 
@@ -69,27 +71,33 @@ class Outage:
 
 
 class Outages:
-    """Keeps account of the outage that lasts, if one does."""
+    """Keeps account of the outage that lasts, if one does. It is over after some turns in which all was well: time to be seen and told."""
 
     def __init__(self, now: Moment) -> None:
         """All is well so far."""
-        self._well = now
-        self._problem = ""
-        self._late = self._told = self._dropped = 0
+        self.problem = ""
+        """What is, or was until just now, wrong; empty while all is well."""
+        self._well = self._since = now
+        self._turns = self._late = self._told = self._dropped = 0
 
     def failed(self, problem: str, *, late: int = 0, told: int = 0) -> None:
         """The store would not take something, or only remembers it."""
-        self._problem = self._problem or problem
+        self.problem = self.problem or problem
+        self._turns = 0
         self._late += late
         self._told += told
 
-    def over(self, now: Moment, dropped: int) -> Outage | None:
-        """The outage that is over `now`, if there was one; `dropped` spans of judgements in all."""
-        if not self._problem:
+    def turned(self, now: Moment, dropped: int) -> Outage | None:
+        """All is well `now`. The outage that is over with it, to be put on record; `dropped` spans of judgements in all."""
+        self._since = self._since if self._turns else now
+        self._turns += 1
+        if not self.problem:
+            self.recorded(dropped)
+        if not self.problem or self._turns < STEADY_TURNS:
             return None
         spans = dropped - self._dropped
-        return Outage(start=self._well, end=now, problem=self._problem, late=self._late, told=self._told, spans=spans)
+        return Outage(start=self._well, end=self._since, problem=self.problem, late=self._late, told=self._told, spans=spans)
 
-    def well(self, now: Moment, dropped: int) -> None:
-        """All is well `now`, and an outage that is over is on record."""
-        self._well, self._dropped, self._problem, self._late, self._told = now, dropped, "", 0, 0
+    def recorded(self, dropped: int) -> None:
+        """It is on record, or there was none."""
+        self._well, self._dropped, self.problem, self._late, self._told, self._turns = self._since, dropped, "", 0, 0, 0

@@ -144,7 +144,7 @@ class Health:
         return BoxFacts(
             judge=self._judge,
             judge_since=self._judge_since,
-            store_failed=bool(self._looks.store_failing()),
+            store_problem=self._looks.store_failing(),
             disk_free=self.disk_free,
             broker_lost_since=self._broker_lost,
             refused_at=self._refused,

@@ -69,7 +69,7 @@ class StoreStatistics:
     commits: int
     failures: int
     failing: str
-    """The newest failure, '' while commits succeed."""
+    """What is wrong; '' while commits succeed."""
     owed: int
     """Decisions that wait in memory for the store to work again."""
     spans_dropped: int
@@ -98,9 +98,11 @@ class Store:
         self._swept: Moment | None = None
         self._began = found.at
         self._outages = Outages(found.at)
+        if database.away or database.moved_aside:
+            self._outages.failed(database.away or f"the database could not be used and is kept at {database.moved_aside}")
         self._files = database.opened
         self._commits = self._failures = self._expired = 0
-        self._failing = ""
+        self._fails = False
 
     @classmethod
     async def open(cls, where: Path | Literal[":memory:"] | DatabaseSettings, now: Moment, *, retention: Retention | None = None) -> Self:
@@ -200,11 +202,11 @@ class Store:
             swept = await self._work(lambda connection: sweep(connection, self._retention, now, by_age=by_age))
             self._expired += swept.expired
             self._swept = self._swept if swept.more else now
-        if not (self._failing or self.away) and self._files == self._database.opened:
-            if over := self._outages.over(now, self._spans.dropped):
-                await self._write((over.statement(),))
-                log.warning("the store works again; %s", over)
-            self._outages.well(now, self._spans.dropped)
+        works = not (self._fails or self.away) and self._files == self._database.opened
+        if works and (over := self._outages.turned(now, self._spans.dropped)):
+            await self._write((over.statement(),))
+            log.warning("the store works again; %s", over)
+            self._outages.recorded(self._spans.dropped)
 
     async def run(self, now: Callable[[], Moment], turned: Callable[[], None]) -> None:
         """Upkeep for ever; `turned` is called after each turn, failed or not. Failures show in the statistics."""
@@ -221,7 +223,7 @@ class Store:
         return StoreStatistics(
             commits=self._commits,
             failures=self._failures,
-            failing=self._failing or self.away,
+            failing=self._outages.problem,
             owed=len(self._owed),
             spans_dropped=self._spans.dropped,
             expired=self._expired,
@@ -265,22 +267,19 @@ class Store:
         await self._work(work)
 
     async def _work(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Do it, and know how the store fares: an outage is logged once, and its end once."""
+        """Do it, and know how the store fares: an outage is logged once."""
         try:
             done = await self._database.do(work)
         except StoreFailed as error:
-            self._has_failed(str(error))
+            self._failures += 1
+            if not self._outages.problem:
+                log.error("the store has failed; alarms go out without it: %s", error)  # noqa: TRY400 - no trace
+            self._fails = True
+            self._outages.failed(str(error))
             raise
         self._commits += 1
-        self._failing = ""
+        self._fails = False
         return done
-
-    def _has_failed(self, problem: str) -> None:
-        self._failures += 1
-        if not self._failing:
-            log.error("the store has failed; alarms go out without it: %s", problem)
-        self._failing = problem
-        self._outages.failed(problem)
 
     async def _bodies(self, adapter: TypeAdapter[T], query: str) -> tuple[T, ...]:
         found = await self._database.do(lambda connection: connection.execute(query).fetchall())

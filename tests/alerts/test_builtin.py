@@ -61,7 +61,7 @@ FACTS = [
     (names.JUDGE_DOWN, {"judge": JudgeCondition.DOWN, "judge_since": at(90)}, Verdict.YES),
     (names.JUDGE_DOWN, {"judge": JudgeCondition.LOADING, "judge_since": at(0)}, Verdict.UNSURE),
     (names.JUDGE_DOWN, {"judge": JudgeCondition.LOADING, "judge_since": at(-500)}, Verdict.YES),
-    (names.STORE_FAILED, {"store_failed": True}, Verdict.YES),
+    (names.STORE_FAILED, {"store_problem": "the disk is full"}, Verdict.YES),
     (names.DISK_LOW, {"disk_free": 0.05}, Verdict.YES),
     (names.DISK_LOW, {"disk_free": 0.06}, Verdict.UNSURE),
     (names.DISK_LOW, {"disk_free": 0.07}, Verdict.NO),

@@ -176,6 +176,8 @@ def test_a_full_disk_fails_the_commit_whole_and_what_is_owed_is_written_when_the
         await store.settle([outcome(each, Outcome.DELIVERED) for each in held])
         await store.upkeep(at(2))
         assert store.statistics().owed == 0
+        for n in range(3, 6):
+            await store.upkeep(at(n))
         assert store.statistics().failing == ""
         assert len(await store.open_alerts()) == number
         await store.close(at(3))
