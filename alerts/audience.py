@@ -23,7 +23,7 @@ class Audience:
     least: Severity = Severity.LOW
     """Nothing less urgent than this."""
     quiet: Schedule | None = None
-    """Hours in which it is told nothing."""
+    """Hours in which it is told of nothing but critical alarms: what is so urgent is so at night."""
     lasting: timedelta | None = None
     """For how long it is worth telling; None: however late."""
 
@@ -31,7 +31,9 @@ class Audience:
         """Whether this audience is to be told of what has been decided."""
         if decision.alert is None or decision.change not in self.changes or not decision.told:
             return False
-        return decision.alert.severity.urgency <= self.least.urgency and not (self.quiet and self.quiet.is_on(at.utc))
+        severity = decision.alert.severity
+        is_quiet = self.quiet is not None and severity is not Severity.CRITICAL and self.quiet.is_on(at.utc)
+        return severity.urgency <= self.least.urgency and not is_quiet
 
 
 def notifications(decision: Decision, audiences: Iterable[Audience], at: Moment, *, durable: bool) -> tuple[Notification, ...]:

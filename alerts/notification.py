@@ -23,6 +23,8 @@ class Outcome(StrEnum):
     """The other end will never take it as it is (no permission, quota, format): parked and reported."""
     EXPIRED = "expired"
     """It was not worth telling any more; dropped and counted."""
+    REPEATED = "repeated"
+    """The same had been told a moment ago; not told again, and counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

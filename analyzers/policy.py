@@ -99,7 +99,7 @@ class Policy:
     on_no_data: OnNoData = OnNoData.HOLD
     fallback: CueRule | None = None
     say: str | None = None
-    """What is spoken when it opens (by a later release's voice); None: nothing."""
+    """What is spoken of its alarms; None: their summary."""
     weight: float = 1.0
     """Its share of the judge when there is more to ask than can be asked."""
 

@@ -7,11 +7,10 @@ broker's connection are kept for ever and restart alone.
 import asyncio
 import logging
 import signal
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
-from alerts.audience import Audience
 from alerts.facts import Gap
 from alerts.notification import Delivery, Notification
 from analyzers.interview import JudgeCondition, JudgeNews
@@ -29,8 +28,11 @@ from appliance.report import Parts, Report
 from appliance.rows import add_gap
 from appliance.store import DatabaseSettings, Store, StoreFailed
 from appliance.supervisor import Backoff, Pulse, Systemd, keep, ping
+from appliance.telling import MQTT
 from appliance.watch import Watch, watch
-from appliance.wiring import judge_budget, judge_settings, mqtt_channel, new_pipeline
+from appliance.wiring import judge_budget, judge_settings, new_pipeline, new_telling
+from sensors.news import Mute
+from sensors.window import SensorId
 
 log = logging.getLogger("omniwatch")
 
@@ -39,7 +41,6 @@ LATE_S = {"second": 30.0, "outbox": 45.0, "store": 45.0}
 JUDGE_LATE_S = 30.0
 """And so much longer than the judge's own deadline the loop that asks it."""
 DRAIN_S = 2.0
-MQTT = "mqtt"
 
 
 class Box:
@@ -84,11 +85,12 @@ class Box:
         stack.callback(self._metrics.serve(configuration.metrics.host, configuration.metrics.port))
         self._store = await self._open_store(configuration.state)
         stack.push_async_callback(lambda: self._store.close(self._clock.now()))
-        self._channel = mqtt_channel(configuration, now, self._linked)
-        self._outbox = Outbox(self._store, {MQTT: self._channel} if self._channel else {}, now)
+        self._telling = new_telling(configuration, now, linked=self._linked, mute=self._speaks)
+        self._channel = self._telling.mqtt
+        self._outbox = Outbox(self._store, self._telling.channels, now, one_by_one=self._telling.one_by_one)
         self._presence = Presence(self._channel, now) if self._channel else None
         self._pipeline = new_pipeline(configuration, clock=self._clock, judge=None, store=self._store, teller=self._outbox)
-        self._pipeline.audiences = (Audience(channel=MQTT),) if self._channel else ()
+        self._pipeline.audiences = self._telling.audiences
         self._store.recalled = self._pipeline.recall
         uses = Uses(window=self._pipeline.window, slots=self._judge.slots, void=self._pipeline.drop, detach=self._judge.detach)
         self._fleet = Fleet(uses, self._clock, self._metrics)
@@ -123,8 +125,11 @@ class Box:
         }
         if self._presence:
             loops["presence"] = self._presence.run(self._pipeline.tracks, self._fleet.status, self._report.heartbeat)
-        if self._channel:
+        if self._telling.channels:
             loops["outbox"] = self._outbox.run(self._told, lambda: self._pulse.beat("outbox"))
+        if speech := self._telling.speech:
+            loops["speech"] = keep("speech", speech.run, Backoff(), lambda _problem: None)
+        if self._channel:
             loops["mqtt"] = keep("mqtt", self._channel.run, Backoff(), lambda _problem: None)
         return loops
 
@@ -138,6 +143,7 @@ class Box:
     async def _apply(self, configuration: Configuration) -> None:
         """Make the box what `configuration` says, leaving alone what stays the same."""
         self._configuration, self._watch = configuration, watch(configuration)
+        self._telling.configure(configuration)
         self._health.flood_rule(configuration.flood)
         settings = judge_settings(configuration.judge)
         self._pipeline.judge = self._judge if settings else None
@@ -175,7 +181,7 @@ class Box:
             await self._health.second(self._pipeline, self._watch, self._clock.now())
             self._report.gauge(self._store_failing())
             self._pulse.beat("second")
-            if not self._channel:
+            if not self._telling.channels:
                 self._pulse.beat("outbox")
 
     # What the parts tell each other.
@@ -184,6 +190,9 @@ class Box:
         self._metrics.mqtt_connected.set(connected)
         if connected:
             self._outbox.hurry(MQTT)
+
+    def _speaks(self, hearers: Iterable[SensorId], mute: Mute) -> None:
+        self._fleet.mute(hearers, mute)
 
     def _judge_changed(self, news: JudgeNews) -> None:
         self._metrics.judge_ready.set(news.condition is JudgeCondition.READY)

@@ -118,6 +118,15 @@ def _totals(found: Outlook, configuration: Configuration) -> Iterator[str]:
         yield "Thresholds are untested under this model and these views: `omniwatch judge RECORDING --config CONFIG` shows what they would have done."
     else:
         yield f"Cues answer {windows_s:.2g} windows/s; they cost next to nothing."
+    yield from _told(configuration)
+
+
+def _told(configuration: Configuration) -> Iterator[str]:
+    """What is told beside MQTT, and whom."""
+    if speech := configuration.speech:
+        quiet = ", in quiet hours critical ones alone" if speech.quiet else ""
+        hearers = f"; deaf meanwhile: {', '.join(speech.heard_by)}" if speech.heard_by else ""
+        yield f"Alarms from {speech.least} up are spoken by {speech.engine} ({speech.language}) on {speech.device}{quiet}{hearers}."
 
 
 def _model(configuration: Configuration, console: Console) -> bool:

@@ -10,6 +10,7 @@ from math import ceil
 from pathlib import Path
 
 from alerts.channels.connection import MqttSettings
+from alerts.channels.speech import SpeechSettings
 from alerts.flood import FloodRule
 from analyzers.interview import Quantization
 from analyzers.judgement import JudgeKind
@@ -21,6 +22,7 @@ from appliance.problems import ConfigError, HintedError, Problem
 from appliance.references import policy_problems, sensor_problems
 from appliance.sensor_form import SensorForm, absolute, senses_of
 from appliance.site_form import JudgeChoice, JudgeForm, MqttForm, SiteForm, StandIn
+from appliance.speech_form import speech_problems
 from appliance.yaml_marks import Document, Path_, SecretName, read
 from sensors.secret import Secret
 from sensors.settings import FRAMES_A_PAIR, SAMPLE_RATE_HZ, SensorSettings, WindowShape, Zone
@@ -97,6 +99,7 @@ class Configuration:
     modes: tuple[str, ...] = ("home",)
     """In which the box can be armed; the first is that of a box that nobody has armed yet."""
     mqtt: MqttSettings | None = None
+    speech: SpeechSettings | None = None
     metrics: MetricsConfig = MetricsConfig()
     state: Path = Path("/var/lib/omniwatch")
     flood: FloodRule = field(default=FloodRule())
@@ -123,6 +126,7 @@ def survey(path: Path, *, secrets: Path | None = None) -> tuple[Configuration, C
     reader.problems.extend(sensor_problems(document, filled.form.sensors))
     if filled.known.sensors:
         reader.problems.extend(policy_problems(drafted, filled.known))
+        reader.problems.extend(speech_problems(document, filled.form.notify.speech, filled.known.sensors))
     configuration = reader.configuration(filled.form, drafted)
     return configuration, ConfigError(reader.problems) if reader.problems else None
 
@@ -147,7 +151,9 @@ class _Reader:
             sensors=tuple(self._sensor(name, sensor, judge, asked) for name, sensor in form.sensors.items()),
             judge=judge,
             policies=tuple(draft.form.policy(form.timezone) for draft in drafted),
+            modes=form.modes,
             mqtt=self._mqtt(form.notify.mqtt) if form.notify.mqtt else None,
+            speech=form.notify.speech.settings(form.timezone, self.document.file.parent, self._path(form.state)) if form.notify.speech else None,
             metrics=MetricsConfig(host=host, port=port),
             state=self._path(form.state),
             flood=form.flood,
@@ -156,7 +162,6 @@ class _Reader:
     def _judge(self, form: JudgeForm) -> JudgeConfig:
         is_omni = form.kind is JudgeChoice.OMNI
         return JudgeConfig(
-            modes=form.modes,
             kind=JudgeKind(form.kind.value),
             model=self._path(form.model) if form.model and is_omni else None,
             quantization=form.quantization,

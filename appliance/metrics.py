@@ -48,6 +48,15 @@ class Metrics:
         self.sensor_jumps = Gauge(
             "omniwatch_sensor_process_jumps", "Jumps of the source's clock since its process started.", sensor, registry=registry
         )
+        self.sensor_muted = Gauge(
+            "omniwatch_sensor_process_muted_seconds", "Sound that was the box's own voice since its process started.", sensor, registry=registry
+        )
+        self.sensor_unmuted = Gauge(
+            "omniwatch_sensor_process_unmuted_seconds",
+            "The box's own voice that was judged, a tenth of the hour being muted already, since its process started.",
+            sensor,
+            registry=registry,
+        )
         self.sensor_restarts = Counter("omniwatch_sensor_restarts", "Times its process was started again.", sensor, registry=registry)
         self.sensor_losses = Counter("omniwatch_sensor_losses", "Times it was lost, by reason.", ["sensor", "reason"], registry=registry)
         self.windows = Counter("omniwatch_windows", "Windows that ended.", sensor, registry=registry)
@@ -170,6 +179,8 @@ class Metrics:
             self.sensor_frames,
             self.sensor_dropped,
             self.sensor_jumps,
+            self.sensor_muted,
+            self.sensor_unmuted,
         ):
             if (sensor,) in series._metrics:  # noqa: SLF001 - the library raises for a series that was never there, and has no question for it
                 series.remove(sensor)
@@ -181,6 +192,8 @@ class Metrics:
         self.sensor_dropped.labels(sensor).set(figures.dropped_pairs)
         self.sensor_jumps.labels(sensor).set(figures.jumps)
         self.sensor_level.labels(sensor).set(figures.level_dbfs)
+        self.sensor_muted.labels(sensor).set(figures.muted_s)
+        self.sensor_unmuted.labels(sensor).set(figures.unmuted_s)
         for gauge, boot_ns in ((self.sensor_last_frame, figures.last_frame_boot_ns), (self.sensor_last_sound, figures.last_sound_boot_ns)):
             if boot_ns:
                 gauge.labels(sensor).set(now.utc.timestamp() - (now.boot_ns - boot_ns) / NANOSECONDS)

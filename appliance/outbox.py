@@ -21,6 +21,8 @@ from sensors.moment import Moment
 ROWS_A_WAVE = 12
 UNDURABLE_A_WAVE = 4
 """Notifications on their way to one channel at a time. With the channel's own messages: no more than the 20 that paho and brokers allow."""
+LOOKED_AT = 64
+"""Notifications of which a channel that is told one by one gets the most urgent."""
 IDLE_S = 5.0
 """Looks again so often, whatever has been announced."""
 FIRST_WAIT_S = 0.5
@@ -55,9 +57,11 @@ Heard = Callable[[Notification, Delivery], None]
 class Outbox:
     """All channels, each drained by itself: one that hangs holds up no other."""
 
-    def __init__(self, store: Store, channels: Mapping[str, Channel], now: Callable[[], Moment]) -> None:
-        """`channels` by the name that notifications are addressed to."""
-        self._rows = {name: _Rows(name, store) for name in channels}
+    def __init__(
+        self, store: Store, channels: Mapping[str, Channel], now: Callable[[], Moment], *, one_by_one: frozenset[str] = frozenset()
+    ) -> None:
+        """`channels` by the name that notifications are addressed to. `one_by_one`: those that are told slowly, the most urgent first."""
+        self._rows = {name: _Rows(name, store, one_by_one=name in one_by_one) for name in channels}
         self._memories = {name: _Memory(name) for name in channels}
         self._lanes = {
             name: (_Lane(name, channel, self._rows[name], now), _Lane(name, channel, self._memories[name], now)) for name, channel in channels.items()
@@ -125,8 +129,9 @@ class _Source(Protocol):
 class _Rows:
     """What waits in the store for one channel."""
 
-    def __init__(self, channel: str, store: Store) -> None:
+    def __init__(self, channel: str, store: Store, *, one_by_one: bool) -> None:
         self.counts = OutboxCounts()
+        self._one_by_one = one_by_one
         self._channel = channel
         self._store = store
         self._unwritten: list[Delivery] = []
@@ -141,13 +146,14 @@ class _Rows:
             await self._write(())
             if len(self._unwritten) >= MAX_UNWRITTEN:
                 return ()
-            asked = ROWS_A_WAVE + len(self._unwritten)
+            asked = (LOOKED_AT if self._one_by_one else ROWS_A_WAVE) + len(self._unwritten)
             self.counts, waiting = await asyncio.gather(self._store.counts(self._channel), self._store.pending(self._channel, asked))
         except StoreFailed as error:
             log.debug("%s: %s", self._channel, error)
             return ()
         known = {each.notification for each in self._unwritten}
-        return tuple(each for each in waiting if each.id not in known)
+        unknown = tuple(each for each in waiting if each.id not in known)
+        return tuple(sorted(unknown, key=lambda each: each.alert.severity.urgency))[:1] if self._one_by_one else unknown
 
     async def settle(self, deliveries: Sequence[Delivery]) -> None:
         """Write what became of them. Where the store will not take that now, it is kept, and they are not told again meanwhile."""

@@ -152,13 +152,25 @@ def _policy_warnings(configuration: Configuration, lines: tuple[PolicyLine, ...]
         yield f"without a `fallback`, and cues alone judge here, so they are never answered: {without}"
     elif without and configuration.judge.fallback:
         yield f"without a `fallback`, so nobody answers them while the model is away: {without}"
-    spoken = ", ".join(policy.id for policy in configuration.policies if policy.say)
-    if spoken:
-        yield f"`say` is not spoken yet, a later release has the voice: {spoken}"
+    yield from _speech_warnings(configuration)
     for policy in configuration.policies:
         if policy.patrol and policy.patrol > LONGEST_PATROL[policy.severity]:
             most = show_duration(LONGEST_PATROL[policy.severity])
             yield f"{policy.id}: patrols every {show_duration(policy.patrol)}; for a {policy.severity} alarm about what does not move, {most} is long"
+
+
+def _speech_warnings(configuration: Configuration) -> Iterator[str]:
+    speech, spoken = configuration.speech, [policy for policy in configuration.policies if policy.say]
+    if speech is None:
+        if spoken:
+            yield f"`say` is not spoken without `notify: speech:`: {', '.join(policy.id for policy in spoken)}"
+        return
+    faint = ", ".join(policy.id for policy in spoken if policy.severity.urgency > speech.least.urgency)
+    if faint:
+        yield f"`say` is not spoken of alarms below `notify.speech.least`, which is {speech.least}: {faint}"
+    listening = [sensor.settings.sensor for sensor in configuration.sensors if Sense.SOUND in sensor.senses]
+    if listening and not speech.heard_by:
+        yield f"`notify.speech.heard_by` names no sensor: those that hear the loudspeaker judge it like any other sound ({', '.join(listening[:8])})"
 
 
 def _timing_warnings(line: PolicyLine) -> Iterator[str]:
@@ -194,9 +206,9 @@ LOCAL = frozenset({"127.0.0.1", "::1", "localhost"})
 
 def _box_warnings(configuration: Configuration) -> Iterator[str]:
     mqtt = configuration.mqtt
-    if mqtt is None:
+    if mqtt is None and configuration.speech is None:
         yield "nobody is told: name a broker under `notify: mqtt:`"
-    elif mqtt.password and not mqtt.tls and mqtt.host not in LOCAL:
+    if mqtt and mqtt.password and not mqtt.tls and mqtt.host not in LOCAL:
         yield f"the password for {mqtt.host} goes over the network in the clear: `tls: true`"
     if configuration.metrics.host not in LOCAL:
         yield f"metrics are open to whoever reaches {configuration.metrics.host}:{configuration.metrics.port}"

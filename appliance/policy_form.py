@@ -109,7 +109,7 @@ class RuleForm(Form):
     fallback: FallbackForm | None = None
     """What cues alone take for a yes, where no model judges. Default: then it is not asked, and that is counted."""
     say: Line | None = None
-    """What is spoken when an alarm opens. A later release has the voice; `check` says so."""
+    """What is spoken when an alarm opens or is told again, with `notify: speech:`. Default: the alarm's summary."""
     weight: Annotated[Number, Field(ge=0.1, le=10)] = 1.0
     """Its share of the judge, when there is more to ask than can be asked."""
 

@@ -30,6 +30,7 @@ def waits_for_restart(old: Configuration, new: Configuration) -> tuple[str, ...]
     """What differs in `new` and cannot change while the box runs, as the file calls it."""
     fixed = {
         "notify.mqtt": old.mqtt != new.mqtt,
+        "notify.speech": old.speech != new.speech,
         "metrics": old.metrics != new.metrics,
         "state": old.state != new.state,
         "judge.max_age": old.judge.max_age != new.judge.max_age,

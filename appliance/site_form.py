@@ -15,6 +15,7 @@ from appliance.form import Form, Id, Line, Truth, Wait, Whole, between, read_dur
 from appliance.policy_form import MAX_MODES, MAX_POLICIES, Entry
 from appliance.problems import HintedError, did_you_mean
 from appliance.sensor_form import SensorForm
+from appliance.speech_form import SpeechForm
 from appliance.yaml_marks import SecretName
 
 MAX_SITE_SENSORS = 64
@@ -150,6 +151,8 @@ class NotifyForm(Form):
 
     mqtt: MqttForm | None = None
     """An MQTT broker."""
+    speech: SpeechForm | None = None
+    """A loudspeaker at the box."""
 
 
 class MetricsForm(Form):

@@ -1,8 +1,9 @@
 """The one place that names concrete classes: which judge, which channel, which store a configuration means."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from alerts.channels.mqtt import MqttChannel
+from alerts.channels.speech import SpeechChannel
 from alerts.channels.topics import Topics
 from analyzers.cue_judge import CueJudge
 from analyzers.interview import JudgeSettings
@@ -14,7 +15,11 @@ from appliance.clock import Clock
 from appliance.config import Configuration, JudgeConfig
 from appliance.judge_link import AsyncJudge, Budget
 from appliance.pipeline import Ledger, Pipeline, Teller
+from appliance.telling import Telling, audiences
+from appliance.voice import ProgramVoice
 from sensors.moment import Moment
+from sensors.news import Mute
+from sensors.window import SensorId
 
 QUEUE_CAPACITY = 1024
 """Questions that may wait, over all views: one a view is the rule, so this is a bound and not a size."""
@@ -52,3 +57,20 @@ def mqtt_channel(configuration: Configuration, now: Callable[[], Moment], linked
     if configuration.mqtt is None:
         return None
     return MqttChannel(configuration.mqtt, Topics(site=configuration.site, box=configuration.box), version=__version__, now=now, linked=linked)
+
+
+def new_telling(
+    configuration: Configuration,
+    now: Callable[[], Moment],
+    *,
+    linked: Callable[[bool], None],
+    mute: Callable[[Iterable[SensorId], Mute], None],
+) -> Telling:
+    """The ways out of a box. `mute` tells sensors of an announcement that they hear."""
+    speech = configuration.speech
+    voice = ProgramVoice(speech, configuration.state / "speech") if speech else None
+    return Telling(
+        mqtt=mqtt_channel(configuration, now, linked),
+        speech=SpeechChannel(speech, voice, now=now, mute=mute) if speech and voice else None,
+        audiences=audiences(configuration),
+    )

@@ -85,7 +85,7 @@ WARNINGS = (
     ("3 of 4", "2 of 3", ["smoke: 2 of 3 windows on cam may hold the same instant, which then confirms itself"]),
     (", fallback: {onset: 20}", "", ["without a `fallback`, and cues alone judge here, so they are never answered: bang"]),
     ("patrol: 1m", "patrol: 2h", ["smoke: patrols every 2h; for a medium alarm about what does not move, 1h is long"]),
-    ("patrol: 1m", "patrol: 1m, say: Fire", ["`say` is not spoken yet, a later release has the voice: smoke"]),
+    ("patrol: 1m", "patrol: 1m, say: Fire", ["`say` is not spoken without `notify: speech:`: smoke"]),
     ("    zones:", "    record: rtsp://10.0.0.21/b\n    zones:", ["cam: `record` is not used yet"]),
     ("    zones:", "    sound: keep\n    zones:", ["cam: `sound: keep` is `judge` for now"]),
     ("sensors: [mic, cam]", "sensors: [cam]", ["mic: no policy asks about it; only its own health is watched"]),

@@ -1,0 +1,50 @@
+"""Who is told, and over which ways: the channels of a configuration and their audiences. It tells nobody itself."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from alerts.alert import Change
+from alerts.audience import Audience
+from alerts.channels.mqtt import MqttChannel
+from alerts.channels.speech import SpeechChannel
+from alerts.notification import Channel
+from appliance.config import Configuration
+
+MQTT = "mqtt"
+SPEECH = "speech"
+SPOKEN = frozenset({Change.OPENED, Change.REOPENED, Change.REMINDED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Telling:
+    """The ways out of a box, as it was started."""
+
+    mqtt: MqttChannel | None
+    speech: SpeechChannel | None
+    audiences: tuple[Audience, ...]
+
+    @property
+    def channels(self) -> Mapping[str, Channel]:
+        """By the name that notifications are addressed to."""
+        named: dict[str, Channel | None] = {MQTT: self.mqtt, SPEECH: self.speech}
+        return {name: channel for name, channel in named.items() if channel}
+
+    @property
+    def one_by_one(self) -> frozenset[str]:
+        """Those that are told slowly."""
+        return frozenset(self.channels) - {MQTT}
+
+    def configure(self, configuration: Configuration) -> None:
+        """What changes of them while the box runs: what is said of each policy."""
+        if self.speech:
+            self.speech.phrases({policy.id: policy.say for policy in configuration.policies if policy.say})
+
+
+def audiences(configuration: Configuration) -> tuple[Audience, ...]:
+    """Who is told of what."""
+    found: list[Audience] = []
+    if configuration.mqtt:
+        found.append(Audience(channel=MQTT))
+    if speech := configuration.speech:
+        found.append(Audience(channel=SPEECH, changes=SPOKEN, least=speech.least, quiet=speech.quiet, lasting=speech.max_age))
+    return tuple(found)
