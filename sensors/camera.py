@@ -10,10 +10,15 @@ from numpy.typing import NDArray
 
 from sensors.clock import BoxTime
 from sensors.fault import FaultReason, SensorFault
+from sensors.moment import NANOSECONDS
 from sensors.picture import MAX_PIXELS
 from sensors.settings import SensorSettings
 from sensors.source import Opened, Sink
 from sensors.window import Sense
+
+KEPT_FPS = 5
+"""Such a camera has no packets that could be kept: so many of its frames a second are, as JPEGs."""
+KEPT_QUALITY = 85
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,8 @@ class CameraSource:
                 raise self._cannot_open()
             self._feed(capture, sink)
         finally:
+            if sink.recorder:
+                sink.recorder.end()
             capture.release()
 
     def _cannot_open(self) -> SensorFault:
@@ -61,7 +68,7 @@ class CameraSource:
         if width * height > MAX_PIXELS:
             raise SensorFault(FaultReason.UNSUPPORTED, f"a picture of {width}x{height} is too large")
         what = Opened(senses=frozenset({Sense.SIGHT}), width=width, height=height, fps=float(capture.get(cv2.CAP_PROP_FPS)), codec="v4l2")
-        is_open = False
+        is_open, kept_ns = False, 0
         while True:
             got, bgr = capture.read()
             if not got:
@@ -69,5 +76,16 @@ class CameraSource:
             if not is_open:
                 is_open = True
                 sink.opened(what)
+                if sink.recorder:
+                    sink.recorder.begin_jpegs(width, height, KEPT_FPS)
             sink.progress()
-            sink.assembly.picture(self._box.now_ns(), CameraFrame(np.asarray(bgr, np.uint8)))
+            at_ns = self._box.now_ns()
+            sink.assembly.picture(at_ns, CameraFrame(np.asarray(bgr, np.uint8)))
+            if sink.recorder and at_ns - kept_ns >= NANOSECONDS // KEPT_FPS:
+                kept_ns = at_ns
+                sink.recorder.picture(_jpeg(bgr), at_ns)
+
+
+def _jpeg(bgr: cv2.typing.MatLike) -> bytes:
+    done, coded = cv2.imencode(".jpg", bgr, (cv2.IMWRITE_JPEG_QUALITY, KEPT_QUALITY))
+    return coded.tobytes() if done else b""

@@ -23,7 +23,10 @@ from sensors.holds import Holds
 from sensors.moment import BootId
 from sensors.mute import OwnVoice
 from sensors.news import Mute, Release, SensorCondition, SensorFigures, SensorNews
-from sensors.settings import SAMPLE_RATE_HZ, SensorSettings
+from sensors.recorder import Recorder
+from sensors.ring import Ring
+from sensors.segment import folder_of
+from sensors.settings import SAMPLE_RATE_HZ, SensorSettings, SoundUse
 from sensors.slots import SlotLayout, Slots
 from sensors.source import Opened, Source
 from sensors.sources import scheme_of
@@ -53,6 +56,7 @@ class Reporter:
         """Speaks for the sensor of `settings`."""
         self.settings = settings
         self.assembly: Assembly
+        self.recorder: Recorder | None = None
         self.opened_at = 0.0
         self._end = end
         self._told: tuple[SensorCondition, FaultReason | None] = (SensorCondition.OPENING, None)
@@ -121,7 +125,7 @@ class Reporter:
             time.sleep(1.0)
 
     def _figures(self) -> SensorFigures:
-        figures = self.assembly.figures
+        figures, ring = self.assembly.figures, self.recorder.ring if self.recorder else None
         return SensorFigures(
             sensor=self.settings.sensor,
             frames=figures.frames,
@@ -135,6 +139,8 @@ class Reporter:
             level_dbfs=figures.level_dbfs,
             muted_s=self.assembly.own_voice.muted / SAMPLE_RATE_HZ,
             unmuted_s=self.assembly.own_voice.over / SAMPLE_RATE_HZ,
+            segments_lost=ring.lost if ring else 0,
+            segments_problem=ring.problem[:300] if ring else "",
         )
 
 
@@ -154,6 +160,14 @@ def make_source(settings: SensorSettings, secret: dict[str, str]) -> Source:
             from sensors.stream import StreamSource  # noqa: PLC0415
 
             return StreamSource(settings, secret.get("username"), secret.get("password"), box)
+
+
+def recorder_of(settings: SensorSettings, boot_id: BootId) -> Recorder | None:
+    """Who keeps segments of what the sensor sends; None where nobody is to."""
+    if settings.segments is None or settings.replay:
+        return None
+    ring = Ring(folder_of(Path(settings.segments.folder), boot_id, settings.sensor), settings.segments)
+    return Recorder(ring, BoxTime(boot_id).now_ns, sound=settings.sound is SoundUse.KEEP)
 
 
 def watch(source: Source, reporter: Reporter) -> None:
@@ -228,6 +242,7 @@ def main() -> None:
     moments = RecordingTime(settings.replay) if settings.replay else BoxTime(boot_id)
     reporter = Reporter(settings, end)
     reporter.assembly = Assembly(settings, slots, holds=holds, moment=moments.moment, out=reporter.say)
+    reporter.recorder = recorder_of(settings, boot_id)
     threading.Thread(target=listen, args=(end, holds, reporter.assembly.own_voice), name="supervisor", daemon=True).start()
     threading.Thread(target=reporter.report_forever, name="figures", daemon=True).start()
     watch(make_source(settings, secret), reporter)

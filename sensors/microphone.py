@@ -39,6 +39,8 @@ class MicrophoneSource:
             try:
                 feed(stream, rate_hz, self._box, sink)
             finally:
+                if sink.recorder:
+                    sink.recorder.end()
                 stream.close()
         except OSError as error:
             raise SensorFault(FaultReason.BROKEN, f"the microphone {self._name}: {error.args[0] if error.args else error}") from None
@@ -80,6 +82,8 @@ class Readable(Protocol):
 def feed(stream: Readable, rate_hz: int, box: BoxTime, sink: Sink) -> None:
     """Pass on what it hears until a read fails: OSError then."""
     clock, resampler, count, jumps = SourceClock(DEVICE), Resampler(), 0, 0
+    if sink.recorder:
+        sink.recorder.begin_sound(rate_hz)
     while True:
         samples = np.frombuffer(stream.read(round(rate_hz * CHUNK_S), exception_on_overflow=False), np.int16)
         end_ns = clock.at_ns("sound", (count + len(samples)) * NANOSECONDS // rate_hz, box.now_ns())
@@ -89,6 +93,8 @@ def feed(stream: Readable, rate_hz: int, box: BoxTime, sink: Sink) -> None:
             jumps = clock.jumps
             sink.assembly.jumped()
         sink.progress()
+        if sink.recorder:
+            sink.recorder.samples(samples.tobytes(), count * NANOSECONDS // rate_hz, len(samples) * NANOSECONDS // rate_hz)
         if end_ns is not None:
             begin_ns = end_ns - len(samples) * NANOSECONDS // rate_hz
             for later_ns, some in resampler.feed_samples(samples, rate_hz, count):

@@ -58,6 +58,10 @@ class SensorFigures:
     """Of its sound that was the box's own voice."""
     unmuted_s: float = 0.0
     """Of the box's own voice that was heard and judged, because a tenth of the hour had been muted already."""
+    segments_lost: int = 0
+    """Segments for evidence of which something could not be kept."""
+    segments_problem: str = ""
+    """Why the newest of them could not; nothing while all goes well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,6 +67,20 @@ class Replay:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentSettings:
+    """The ring of segments that evidence is cut from."""
+
+    folder: str
+    """The runtime folder; `segment.py` says where below it a sensor's lie."""
+    seconds: float
+    """How long they are kept."""
+    bytes: int
+    """How much of them at most."""
+    only: bool = False
+    """The source is read for them alone: nothing of it is decoded, and no window comes of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SensorSettings:
     """Everything a sensor process needs to know but its secret."""
 
@@ -83,6 +97,8 @@ class SensorSettings:
     slots: int
     """How many slots (pairs) the shared memory has."""
     replay: Replay | None = None
+    segments: SegmentSettings | None = None
+    """None: nothing of it is kept, or another process reads it for that."""
 
     @property
     def views(self) -> tuple[ViewId, ...]:

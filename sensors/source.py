@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sensors.assembly import Assembly
+from sensors.recorder import Recorder
 from sensors.window import Sense
 
 
@@ -26,6 +27,8 @@ class Sink(Protocol):
     """Where a source's frames and sound go."""
 
     assembly: Assembly
+    recorder: Recorder | None
+    """Keeps what comes for evidence; None: nobody does."""
 
     def opened(self, what: Opened) -> None:
         """Something has come of it: a new epoch begins, and what it is made of is known."""

@@ -69,7 +69,8 @@ class StreamSource:
         with opened(settings, self._username, self._password) as container:
             pace = pace_of(settings, (container.start_time or 0) * 1000, box)
             freshness = Freshness(settings.stall_after_s, box) if live else None
-            reading = _Reading(container, Tracks.of(container, settings), sink, pace=pace, freshness=freshness)
+            decodes = settings.segments is None or not settings.segments.only
+            reading = _Reading(container, Tracks.of(container, settings), sink, pace=pace, freshness=freshness, decodes=decodes)
             try:
                 reading.run()
             except av.FFmpegError as error:
@@ -116,12 +117,13 @@ class Freshness:
 class _Reading:
     """One opening of one container."""
 
-    def __init__(self, container: InputContainer, tracks: Tracks, sink: Sink, *, pace: Pace, freshness: Freshness | None) -> None:
+    def __init__(self, container: InputContainer, tracks: Tracks, sink: Sink, *, pace: Pace, freshness: Freshness | None, decodes: bool) -> None:
         self._container = container
         self._tracks = tracks
         self._sink = sink
         self._pace = pace
         self._freshness = freshness
+        self._decodes = decodes
         self._resampler = Resampler()
         self._delay = AAC_DELAY if freshness and tracks.audio and tracks.audio.codec_context.name == "aac" else 0
         self._bad = 0
@@ -132,14 +134,29 @@ class _Reading:
 
     def run(self) -> None:
         """Feed until the container ends."""
-        streams = [stream for stream in (self._tracks.video, self._tracks.audio) if stream is not None]
+        tracks, recorder = self._tracks, self._sink.recorder
+        streams = [stream for stream in (tracks.video, tracks.audio) if stream is not None]
+        if recorder:
+            recorder.begin_streams(tracks.video, tracks.audio)
         try:
             for packet in self._container.demux(streams):
                 self._note(packet)
-                for frame in self._decoded(packet):
-                    self._feed(frame)
+                if recorder:
+                    recorder.packet(packet)
+                if self._decodes:
+                    for frame in self._decoded(packet):
+                        self._feed(frame)
+                else:
+                    self._pass(packet)
         finally:
+            if recorder:
+                recorder.end()
             self._sink.assembly.end()
+
+    def _pass(self, packet: "Packet[Stream]") -> None:
+        """Take note of a packet's time alone."""
+        if packet.pts is not None and packet.time_base is not None:
+            self._placed("picture" if packet.stream.type == "video" else "sound", round(packet.pts * packet.time_base * NANOSECONDS))
 
     def _note(self, packet: "Packet[Stream]") -> None:
         if self._freshness is None or self._freshness.packet(packet, picture=packet.stream.type == "video"):

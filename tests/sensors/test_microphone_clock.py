@@ -11,6 +11,7 @@ from sensors.holds import Holds
 from sensors.microphone import feed
 from sensors.moment import NANOSECONDS, BootId
 from sensors.news import SensorCondition
+from sensors.recorder import Recorder
 from sensors.slots import SlotLayout, Slots, create
 from sensors.source import Opened
 from sensors.window import Sense, Window
@@ -45,6 +46,7 @@ class Listener(BoxTime):
     def __post_init__(self) -> None:
         """With an assembly of its own."""
         super().__init__(BootId("set"))
+        self.recorder: Recorder | None = None
         settings = settings_for("mic:script", slots=50)
         slots = Slots(SlotLayout.of(settings), create(SlotLayout.of(settings)), writable=True)
         out = lambda window: self.told.append((window, slots.window_sound(window.slots)))  # noqa: E731
