@@ -199,6 +199,7 @@ class Database:
     def _serve(self, connection: sqlite3.Connection, group: list[_Job]) -> sqlite3.Connection:
         """Do the work of a group, after putting right what can be put right; the connection to go on with."""
         wanted = [job for job in group if job.done.set_running_or_notify_cancel()]
+        before = connection.total_changes
         error = _run_group(connection, wanted)
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in CORRUPT_CODES and self._settings.stands_in:
@@ -207,7 +208,8 @@ class Database:
         elif code == sqlite3.SQLITE_FULL and self._file.drop_ballast():
             error = _run_group(connection, wanted)
         if error is None:
-            self._refused_since = None
+            if connection.total_changes != before:  # what can still be read says nothing of what can be written
+                self._refused_since = None
             return connection
         if isinstance(_fault(error), StoreFailed) and code != sqlite3.SQLITE_FULL:  # a full file is whole, and is read on
             self._refused_since = monotonic() if self._refused_since is None else self._refused_since

@@ -195,7 +195,7 @@ class Store:
         """One turn of the store's own work: write what waits, a sign of life, and delete some of what is too old."""
         if self._database.opened != self._files:
             await self._move_in()
-        if self._spans.waiting or self._tracks or self._owed or self.away or _is_due(self._alive, ALIVE_EVERY, now):
+        if self._spans.waiting or self._tracks or self._owed or self._outages.problem or _is_due(self._alive, ALIVE_EVERY, now):
             await self._flush(now)
         if _is_due(self._swept, SWEEP_EVERY, now):
             by_age = self._wall.is_believed(now)

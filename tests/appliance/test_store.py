@@ -219,7 +219,7 @@ def test_what_was_only_noted_waits_while_the_disk_is_full_and_is_written_when_th
     path = tmp_path / "state.db"
 
     async def story() -> None:
-        store = await Store.open(DatabaseSettings(path=path, max_bytes=440_000), at(0))
+        store = await Store.open(DatabaseSettings(path=path, max_bytes=600_000), at(0))
         await fill(store)
         held = await store.pending("mqtt", 1000)
         store.noted(track(AlertState.PENDING, note="kept"))
