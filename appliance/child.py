@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from sensors.wire import MAX_DATAGRAM_BYTES, WireError, pair
 
@@ -21,6 +22,10 @@ MAX_UNSENT = 512
 MAX_RATE_HZ = 400
 """Datagrams a second that a child may say. A flood is a fault."""
 STOP_GRACE_S = 2.0
+LOOK_EVERY_S = 1.0
+"""How often a child's memory is looked at."""
+EXPENDABLE = "500"
+"""Of 1000: where the machine itself runs out of memory, the kernel ends a child and not the supervisor, which starts it again."""
 KEPT_ENVIRONMENT = (
     "PATH",
     "HOME",
@@ -60,19 +65,27 @@ class Program:
     name: str
     module: str
     descriptors: Mapping[str, int]
+    memory_bytes: int | None = None
+    """It is ended where it has more of its own than this; None: nobody looks."""
 
 
 class Child:
     """A running child. Make it with `start`; `close` it whatever happens."""
 
-    def __init__(self, name: str, process: asyncio.subprocess.Process, end: socket.socket) -> None:
+    def __init__(self, program: Program, process: asyncio.subprocess.Process, end: socket.socket) -> None:
         """Wrap a process that has just been started and our end of its socket."""
-        self.name = name
+        self.name = program.name
         self.pid = process.pid
         self._process = process
         self._end = end
         self._unsent: deque[tuple[bytes, tuple[int, ...]]] = deque()
         self._loop = asyncio.get_running_loop()
+        self._memory_bytes = program.memory_bytes
+        self._too_much = ""
+        self._look: asyncio.TimerHandle | None = None
+        with suppress(OSError):
+            Path(f"/proc/{self.pid}/oom_score_adj").write_text(EXPENDABLE)
+        self._look_at_memory()
 
     @classmethod
     async def start(cls, program: Program, environment: Mapping[str, str] | None = None) -> "Child":
@@ -94,7 +107,18 @@ class Child:
                 env={**kept, **QUIET, **(environment or {})},
             )
             stack.pop_all()
-        return cls(program.name, process, ours)
+        return cls(program, process, ours)
+
+    def _look_at_memory(self) -> None:
+        """End it where it has taken more than it may; else look again soon."""
+        if self._memory_bytes is None or self._process.returncode is not None:
+            return
+        has = own_bytes(self.pid)
+        if has > self._memory_bytes:
+            self._too_much = f"had {has / 1e6:.0f} MB of memory of its own, and may have {self._memory_bytes / 1e6:.0f} MB"
+            self.kill()
+        else:
+            self._look = self._loop.call_later(LOOK_EVERY_S, self._look_at_memory)
 
     def send(self, datagram: bytes, descriptors: Sequence[int] = ()) -> None:
         """Send now, or as soon as the child reads. ChildLost where too much waits already. Descriptors are duplicated at once."""
@@ -168,6 +192,8 @@ class Child:
                 code = await self._process.wait()
         except TimeoutError:
             return "closed its socket and lives on"
+        if self._too_much:
+            return self._too_much
         return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
 
     def kill(self) -> None:
@@ -178,6 +204,8 @@ class Child:
 
     async def close(self) -> None:
         """Close the wire, wait a moment for the child to end by itself, then kill it. One that a driver holds even then is left to the kernel."""
+        if self._look:
+            self._look.cancel()
         self._drop_unsent()
         self._end.close()
         try:
@@ -194,6 +222,15 @@ class Child:
             raise
 
 
+def own_bytes(pid: int) -> int:
+    """What a process has of memory that is no file's: on the machine or swapped out, shared slots too. 0 where it has gone."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith(("RssAnon:", "RssShmem:", "VmSwap:")))
+
+
 def secret_descriptor(content: bytes) -> int:
     """A descriptor from which a child reads `content` to its end, and that nobody else can. The caller closes it once the child runs."""
     reader, writer = os.pipe()
@@ -206,4 +243,4 @@ def secret_descriptor(content: bytes) -> int:
     return reader
 
 
-__all__ = ["Child", "ChildLost", "Program", "WireError", "secret_descriptor"]
+__all__ = ["Child", "ChildLost", "Program", "WireError", "own_bytes", "secret_descriptor"]

@@ -47,6 +47,8 @@ class Budget:
 
     loading: timedelta
     batch: timedelta
+    memory_bytes: int | None = None
+    """What its process may have of memory of its own; None: what it takes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +105,8 @@ class JudgeLink:
         settings = self._settings
         if settings is None:
             return
-        child = await Child.start(Program(name="judge", module=self._module, descriptors={}))
+        child = await Child.start(Program(name="judge", module=self._module, descriptors={}, memory_bytes=self._budget.memory_bytes))
+        problem = "ended"
         loading = asyncio.get_running_loop().call_later(self._budget.loading.total_seconds(), self._too_slow, child)
         try:
             self._child = child
@@ -112,19 +115,17 @@ class JudgeLink:
             self._send_policies()
             for layout, memory in self._slots.values():
                 child.send(HEARS.encode(layout), (memory,))
-            async for data in child.messages(IDLE_SILENCE_S):
-                self._hear(SAYS.decode(data))
-                if self.news.condition is not JudgeCondition.LOADING:
-                    loading.cancel()
-                if self.news.condition is JudgeCondition.DOWN:
-                    raise ChildLost("judge", self.news.detail)
+            await self._listen(child, loading)
+        except ChildLost as lost:
+            problem = lost.problem
+            raise
         finally:
             loading.cancel()
             self._child = None
             if self._answer and not self._answer.done():
                 self._answer.set_exception(ChildLost("judge", "ended in the middle of a batch"))
             if self.news.condition is not JudgeCondition.DOWN and not _is_stopping():
-                self._tell(JudgeNews(condition=JudgeCondition.DOWN, detail="the judge process ended"))
+                self._tell(JudgeNews(condition=JudgeCondition.DOWN, detail=f"the judge process {problem}"))
             child.kill()
             await child.close()
 
@@ -136,6 +137,14 @@ class JudgeLink:
         if news != self.news:
             self.news = news
             self._changed(news)
+    async def _listen(self, child: Child, loading: asyncio.TimerHandle) -> None:
+        async for data in child.messages(IDLE_SILENCE_S):
+            self._hear(SAYS.decode(data))
+            if self.news.condition is not JudgeCondition.LOADING:
+                loading.cancel()
+            if self.news.condition is JudgeCondition.DOWN:
+                raise ChildLost("judge", self.news.detail)
+
 
     def _hear(self, message: JudgeNews | Answers) -> None:
         match message:

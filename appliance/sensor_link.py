@@ -18,6 +18,9 @@ from sensors.wire import Codec, WireError
 SILENCE_S = 20.0
 """A sensor process says something every second, whatever its camera does. Past this it hangs."""
 
+MEMORY_BYTES = 1 << 30
+"""What a sensor process may have besides its slots. It sets itself the same bound; this is for one that has been taken over."""
+
 SAYS: Codec[Window | SensorNews | SensorFigures] = Codec(Window | SensorNews | SensorFigures)
 HEARS: Codec[SensorSettings | Release | Mute] = Codec(SensorSettings | Release | Mute)
 
@@ -68,7 +71,8 @@ class SensorLink:
             if self.credentials:
                 secret = {"username": self.credentials.username, "password": self.credentials.password.reveal()}
                 descriptors["secret"] = secret_descriptor(json.dumps(secret).encode())
-            child = await Child.start(Program(name=f"sensor {self.sensor}", module="sensors.main", descriptors=descriptors))
+            may = MEMORY_BYTES + self._layout.bytes
+            child = await Child.start(Program(name=f"sensor {self.sensor}", module="sensors.main", descriptors=descriptors, memory_bytes=may))
             await self._receiver.slots(self._layout, memory)
             child.send(HEARS.encode(self.settings))
             if self._mute:

@@ -1,6 +1,7 @@
 """A whole appliance for tests: a real broker, a film made on the spot as the camera, and `omniwatch run` in a process of its own."""
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -118,8 +119,8 @@ class Listener:
 CONFIG = """\
 site: plant
 box: test
-timezone: UTC
-state: {folder}/state
+timezone: {timezone}
+{site}state: {folder}/state
 metrics: {{listen: "127.0.0.1:{metrics}"}}
 sensors:
   wall:
@@ -134,7 +135,7 @@ policies:
     trigger: 2 of 3
     clear_after: 2s
     fallback: {{changed: 0.05}}
-{more}
+{policy}{more}
 notify:
   mqtt: {{host: 127.0.0.1, port: {port}{login}}}
 """
@@ -151,6 +152,12 @@ class Appliance:
     login: str = ""
     sensors: str = "judge:"
     judge: str = "{kind: cues}"
+    timezone: str = "UTC"
+    site: str = ""
+    """More lines about the site."""
+    policy: str = ""
+    """More lines of its one policy."""
+    environment: dict[str, str] = field(default_factory=dict)
     metrics: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
 
@@ -166,6 +173,9 @@ class Appliance:
             sensors=self.sensors,
             judge=self.judge,
             more=self.more,
+            timezone=self.timezone,
+            site=self.site,
+            policy=self.policy,
             port=self.broker.port,
             login=self.login,
         )
@@ -173,8 +183,9 @@ class Appliance:
 
     def start(self) -> None:
         self.write()
+        command = [sys.executable, "-m", "appliance", "run", str(self.config)]
         with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen([sys.executable, "-m", "appliance", "run", str(self.config)], stderr=log)
+            self.process = subprocess.Popen(command, stderr=log, env={**os.environ, **self.environment})
 
     def signal(self, number: int) -> None:
         assert self.process

@@ -86,6 +86,30 @@ def test_a_child_that_does_not_read_is_given_up_after_a_bounded_number_of_messag
     asyncio.run(story())
 
 
+def test_a_child_that_takes_more_memory_than_it_may_is_ended_and_says_so() -> None:
+    async def story() -> None:
+        program = Program(name="child", module="scripted_child", descriptors={}, memory_bytes=200_000_000)
+        child = await Child.start(program, CHILDREN)
+        child.send(b"eats")
+        with pytest.raises(ChildLost, match="MB of memory of its own, and may have 200 MB"):
+            await first(child)
+        assert not is_alive(child.pid)
+        await child.close()
+
+    asyncio.run(story())
+
+
+def test_where_the_machine_runs_out_of_memory_a_child_goes_before_the_supervisor() -> None:
+    async def story() -> None:
+        child = await started(b"deaf")
+        scores = [int(Path(f"/proc/{pid}/oom_score_adj").read_text()) for pid in (child.pid, "self")]  # noqa: ASYNC240 - proc never blocks
+        assert scores[0] > scores[1]
+        child.kill()
+        await child.close()
+
+    asyncio.run(story())
+
+
 def test_a_child_that_ignores_the_end_of_its_socket_is_killed() -> None:
     async def story() -> None:
         child = await started(b"stubborn")

@@ -154,6 +154,21 @@ def test_a_judge_that_does_not_load_is_down_once_and_ended() -> None:
     asyncio.run(story())
 
 
+def test_a_judge_that_eats_its_memory_is_ended_its_batch_is_not_asked_again_and_the_loss_says_why() -> None:
+    async def story() -> None:
+        async with loaded("eats its memory", replace(BUDGET, memory_bytes=300_000_000)) as judge:
+            await judge.wait(READY)
+            answers = await judge.link.judge(questions(1, 2))
+            assert [each.cause for each in answers] == [Cause.JUDGE_FAULT] * 2
+            with pytest.raises(ChildLost, match="may have 300 MB"):
+                await judge.running
+            assert judge.conditions() == [LOADING, READY, DOWN]
+            assert "MB of memory of its own" in judge.heard[-1].detail
+            assert judge.work == []
+
+    asyncio.run(story())
+
+
 def test_answers_without_end_are_a_breach_and_not_memory() -> None:
     async def story() -> None:
         async with loaded("never ends") as judge:

@@ -25,6 +25,9 @@ def main() -> None:  # noqa: C901 - one case a misdeed
         case "stubborn":
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             time.sleep(3600)
+        case "eats":
+            eaten = b"x" * 400_000_000
+            end.recv(len(eaten) and 1)
         case "dies":
             sys.exit(7)
         case "secret":

@@ -15,9 +15,12 @@ def main() -> None:
     assert isinstance(settings, JudgeSettings)
     if settings.model != "never loads":
         end.send(SAYS.encode(JudgeNews(condition=JudgeCondition.READY)))
+    eaten: list[bytes] = []
     while data := receive(end):
         message = HEARS.decode(data)
-        if isinstance(message, Batch) and settings.model != "never answers":
+        if isinstance(message, Batch) and settings.model == "eats its memory":
+            eaten.append(b"x" * 400_000_000)
+        elif isinstance(message, Batch) and settings.model != "never answers":
             answer(end, message, more=settings.model == "never ends")
 
 
