@@ -12,6 +12,7 @@ from typing import Literal, NewType
 from alerts.evidence import Clip
 from analyzers.judgement import JudgeKind
 from analyzers.policy import PolicyId, Severity
+from analyzers.score import shown
 from sensors.moment import Moment
 from sensors.window import SensorId, ViewId, WindowId
 
@@ -69,6 +70,8 @@ class Alert:
     """The judge that opened it: only one of its rank or above may clear it."""
     log_odds: float | None = None
     """The highest score of the answers that opened it, and later of the newest yes."""
+    threshold: float | None = None
+    """Natural log-odds from which on that judge's answer is a yes: what the score is to be compared with."""
     window: WindowId | None = None
     """The window whose answer opened it."""
     window_end: Moment | None = None
@@ -78,6 +81,11 @@ class Alert:
     test: bool = False
     evidence: tuple[Clip, ...] = ()
     """The newest clips, at most MAX_CLIPS."""
+
+    @property
+    def how_sure(self) -> str:
+        """Score and threshold for people; nothing where nobody scored."""
+        return "" if self.log_odds is None or self.threshold is None else shown(self.log_odds, self.threshold)
 
 
 MAX_SUMMARY = 300
@@ -91,8 +99,7 @@ def alert_id(policy: PolicyId, view: ViewId, opened: Moment) -> AlertId:
     return AlertId(b32encode(sha256(text.encode()).digest()).decode().lower()[:ID_LENGTH])
 
 
-def summary(title: str, view: ViewId, log_odds: float | None, note: str) -> str:
-    """The line for people. The score is a figure (natural log-odds): it is not called anything more before it is calibrated."""
-    score = "" if log_odds is None else f" (score {log_odds:+.1f})"
-    text = f"{title} on {view}{score}{': ' if note else ''}{note}"
+def summary(title: str, alert: Alert, note: str) -> str:
+    """The line for people: whose question, where, how sure, and more that is known."""
+    text = f"{title} on {alert.view}{f' ({alert.how_sure})' if alert.how_sure else ''}{': ' if note else ''}{note}"
     return text if len(text) <= MAX_SUMMARY else text[: MAX_SUMMARY - 1] + "…"

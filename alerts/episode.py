@@ -14,6 +14,7 @@ from alerts.silence import silence
 from alerts.track import Answer, Track, Withheld
 from analyzers.judgement import JudgeKind
 from analyzers.policy import Acknowledge, Policy
+from analyzers.score import threshold_of
 from sensors.moment import Moment
 
 
@@ -35,10 +36,10 @@ def raised(track: Track, at: Moment, policy: Policy, context: Context, *, reason
 
 def _raised_alert(track: Track, at: Moment, policy: Policy, *, hits: tuple[Answer, ...], test: bool) -> Alert:
     """A new alert, or the old one again, before its step is counted."""
-    scores = [hit.log_odds for hit in hits if hit.log_odds is not None]
-    score = max(scores, default=None)
+    scored = [(hit.log_odds, threshold_of(policy, hit.by)) for hit in hits if hit.log_odds is not None]
+    log_odds, threshold = max(scored, default=(None, None))
     old = track.alert
-    return Alert(
+    alert = Alert(
         id=old.id if old else alert_id(policy.id, track.view, at),
         policy=policy.id,
         sensor=track.sensor,
@@ -49,12 +50,13 @@ def _raised_alert(track: Track, at: Moment, policy: Policy, *, hits: tuple[Answe
         opened=old.opened if old else at,
         changed=at,
         by=max((hit.by for hit in hits), key=lambda judge: judge.rank, default=JudgeKind.SUPERVISOR),
-        log_odds=score,
+        log_odds=log_odds,
+        threshold=threshold,
         window=hits[-1].window if hits else None,
         window_end=hits[-1].end if hits else None,
-        summary=summary(policy.title, track.view, score, track.note),
         test=old.test if old else test,
     )
+    return replace(alert, summary=summary(policy.title, alert, track.note))
 
 
 def told_late(track: Track, at: Moment, withheld: Withheld, reason: Reason) -> Decision:
@@ -65,7 +67,7 @@ def told_late(track: Track, at: Moment, withheld: Withheld, reason: Reason) -> D
 def updated(track: Track, at: Moment, policy: Policy) -> Decision:
     """More is known of an open alert: its summary, or a more urgent severity after a reload."""
     alert = _alert(track)
-    text = summary(policy.title, track.view, alert.log_odds, track.note)
+    text = summary(policy.title, alert, track.note)
     changed = replace(track, alert=replace(alert, summary=text, severity=min(alert.severity, policy.severity, key=lambda one: one.urgency)))
     return _step(changed, Change.UPDATED, at, _spoken(track, Reason.UPDATED), told=track.withheld is None)
 
@@ -151,9 +153,9 @@ def tested(track: Track, at: Moment, policy: Policy, who: str) -> Decision:
         opened=at,
         changed=at,
         by=JudgeKind.SUPERVISOR,
-        summary=summary(f"TEST: {policy.title}", track.view, None, f"asked for by {who}"),
         test=True,
     )
+    test = replace(test, summary=summary(f"TEST: {policy.title}", test, f"asked for by {who}"))
     return Decision(track=replace(track, test=test), reason=Reason.TESTED, change=Change.OPENED, alert=test, told=True)
 
 

@@ -38,6 +38,7 @@ from alerts.track import Answer, Track
 from alerts.trigger import fold, hits, kept, may_still, span_of
 from analyzers.judgement import Judgement, Verdict
 from analyzers.policy import Policy
+from analyzers.score import threshold_of
 from sensors.moment import Moment
 
 UNCOUNTED = {Verdict.UNSURE: Reason.UNSURE, Verdict.FAILED: Reason.FAILED, Verdict.NOT_ASKED: Reason.NOT_ASKED}
@@ -125,8 +126,8 @@ def _still_yes(track: Track, event: Judged, policy: Policy) -> Decision:
     """Yes again. A clearing that had begun is off; an old window's yes, too, contradicts what came after it."""
     if track.alert is None:
         raise ValueError(f"{track.policy} on {track.view} is open without an alert")
-    score = event.judgement.log_odds
-    alert = track.alert if score is None else replace(track.alert, log_odds=score)
+    score, threshold = event.judgement.log_odds, threshold_of(policy, event.judgement.by)
+    alert = track.alert if score is None else replace(track.alert, log_odds=score, threshold=threshold)
     held = replace(track, clearing=None, alert=alert, note=event.note or track.note)
     if held.note != track.note or policy.severity.urgency < alert.severity.urgency:
         return episode.updated(held, event.at, policy)

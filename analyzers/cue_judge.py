@@ -12,6 +12,7 @@ from analyzers.judge import Question
 from analyzers.judgement import Cause, JudgeKind, Judgement, Verdict
 from analyzers.own_voice import believed, missing
 from analyzers.policy import CueRule, Policy
+from analyzers.score import CUE_THRESHOLD
 from sensors.cues import CueName, Cues
 
 DECIBELS = frozenset({CueName.LOUD, CueName.ONSET})
@@ -79,7 +80,7 @@ def _outcome(policy: Policy, question: Question) -> tuple[Verdict, Cause | None,
         return *missing(policy, question.window), None
     if not isfinite(found):
         return Verdict.FAILED, Cause.NOT_FINITE, None
-    if found >= 0.0:
+    if found >= CUE_THRESHOLD:
         return Verdict.YES, None, found
     return (Verdict.NO, None, found) if found < CLEAR_SCORE else (Verdict.UNSURE, Cause.IN_BAND, found)
 

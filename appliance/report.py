@@ -3,9 +3,10 @@
 import logging
 from dataclasses import dataclass
 
-from alerts.alert import Change
+from alerts.alert import Alert, Change
 from alerts.decision import Decision
 from alerts.notification import Delivery, Notification, Outcome
+from alerts.reason import Reason
 from analyzers.judgement import Judgement
 from appliance.clock import Clock
 from appliance.fleet import Fleet
@@ -18,6 +19,8 @@ from appliance.pipeline import Pipeline
 log = logging.getLogger("omniwatch")
 
 TOLD = (Outcome.DELIVERED, Outcome.UNHEARD)
+CALLS = (Change.OPENED, Change.REOPENED, Change.REMINDED, Change.UPDATED, Change.UNSHELVED)
+"""Changes that call for somebody; the others are good to know."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +32,15 @@ class Parts:
     judge: JudgeLink
     outbox: Outbox
     pipeline: Pipeline
+
+
+def put_down(what: Decision, alert: Alert) -> None:
+    """A change for the journal, each thing once: what calls for somebody as a warning, with how sure the answers were."""
+    calls = what.change in CALLS and what.reason is not Reason.EVIDENCE
+    why = f"{what.reason}, {alert.how_sure}" if calls and alert.how_sure else what.reason
+    note = f": {what.track.note}" if calls and what.track.note else ""
+    what_happened = f"{'TEST, ' if alert.test else ''}{alert.severity} {what.change}"
+    log.log(logging.WARNING if calls else logging.INFO, "%s: %s on %s (%s)%s", what_happened, alert.policy, alert.view, why, note)
 
 
 class Report:
@@ -51,9 +63,7 @@ class Report:
             alert = what.alert
             if not alert.test:
                 self._metrics.change(what.change, alert)
-            log.warning(
-                "%s %s: %s on %s (%s): %s", alert.severity.value, what.change.value, alert.policy, alert.view, what.reason.value, alert.summary
-            )
+            put_down(what, alert)
 
     def told(self, notification: Notification, delivery: Delivery) -> None:
         """An attempt to tell."""
@@ -94,4 +104,4 @@ class Report:
         """A line for the service manager."""
         beat, parts = self.heartbeat(), self._parts
         judge = f"judge {parts.judge.news.condition.value}" if parts.pipeline.judge else "cues judge"
-        return f"{beat['sensors_online']}/{beat['sensors']} sensors, {judge}, {beat['alarms']} alarms"
+        return f"{beat['sensors_online']}/{beat['sensors']} sensors, {judge}, {beat['alarms']} {'alarm' if beat['alarms'] == 1 else 'alarms'}"

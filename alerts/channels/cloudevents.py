@@ -54,6 +54,8 @@ class AlertData:
     state: AlertState
     log_odds: float | None
     """The score, as natural log-odds of yes against no; no probability unless it was calibrated."""
+    threshold: float | None
+    """In the same unit: the score from which on an answer is a yes."""
     summary: str
     opened: datetime
     cleared: datetime | None
@@ -106,6 +108,7 @@ def event_of(notification: Notification, topics: Topics, boot_id: BootId) -> Ale
             severity=alert.severity,
             state=alert.state,
             log_odds=alert.log_odds,
+            threshold=alert.threshold,
             summary=plain(alert.summary, MAX_SUMMARY),
             opened=alert.opened.utc,
             cleared=alert.cleared.utc if alert.cleared else None,

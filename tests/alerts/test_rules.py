@@ -67,7 +67,20 @@ def test_an_alert_says_what_opened_it() -> None:
     alert = told.decisions[-1].alert
     assert (alert.state, alert.severity, alert.transition, alert.by) == ("active", "high", 1, "omni")
     assert (alert.window, alert.window_end, alert.opened) == ("hall/0/1", told.at(12), told.at(12))
-    assert alert.summary == "Smoke on hall (score +2.0)"
+    assert alert.summary == "Smoke on hall (score 0.88, threshold 0.50)"
+
+
+def test_a_score_is_shown_beside_what_it_was_compared_with() -> None:
+    told = Story(threshold=0.8)
+    told.tell("Y")
+    assert told.track.alert
+    assert told.track.alert.summary == "Smoke on hall (score 0.88, threshold 0.50)"  # cues have their own
+    told = Story(threshold=0.8)
+    told.tell("y")
+    assert told.track.alert
+    assert told.track.alert.summary == "Smoke on hall (score 0.88, threshold 0.80)"
+    told.judged("Y", 1, note="door")
+    assert told.track.alert.summary == "Smoke on hall (score 0.88, threshold 0.50): door"
 
 
 def test_a_summary_is_bounded_and_claims_no_probability() -> None:
@@ -182,7 +195,7 @@ def test_a_higher_severity_and_a_new_note_are_updates_and_nothing_else_is() -> N
     told.policy = Story(severity=Severity.LOW).policy
     told.judged("y", 4, note="door, hall")
     assert told.told == ["opened", "updated", "updated"]
-    assert told.track.alert.summary == "Smoke on hall (score +2.0): door, hall"
+    assert told.track.alert.summary == "Smoke on hall (score 0.88, threshold 0.50): door, hall"
     assert told.track.alert.severity == "critical"
 
 

@@ -1,0 +1,37 @@
+"""What the journal says of alarms: each thing once, and a warning only where somebody is called for."""
+
+import logging
+
+import pytest
+
+from alerts.decision import Decision
+from analyzers.policy import Trigger
+from appliance.report import put_down
+from tests.alerts.conftest import Story
+
+
+def lines(decisions: list[Decision], caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
+    with caplog.at_level(logging.INFO, "omniwatch"):
+        for decision in decisions:
+            if decision.alert:
+                put_down(decision, decision.alert)
+    return [(record.levelname, record.getMessage()) for record in caplog.records]
+
+
+def test_an_opening_is_a_warning_with_its_score_and_a_clearing_good_news_without(caplog: pytest.LogCaptureFixture) -> None:
+    told = Story(trigger=Trigger(count=1, of=1), threshold=0.8)
+    told.tell("yn")
+    assert lines(told.decisions, caplog) == [
+        ("WARNING", "medium opened: smoke on hall (triggered, score 0.88, threshold 0.80)"),
+        ("INFO", "medium cleared: smoke on hall (cleared)"),
+    ]
+
+
+def test_more_that_is_known_of_an_alarm_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    told = Story()
+    told.judged("y", 0, note="door")
+    told.judged("y", 1, note="door, hall")
+    assert [line for _, line in lines(told.decisions, caplog)] == [
+        "medium opened: smoke on hall (triggered, score 0.88, threshold 0.50): door",
+        "medium updated: smoke on hall (updated, score 0.88, threshold 0.50): door, hall",
+    ]
