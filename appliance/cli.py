@@ -78,7 +78,7 @@ def doctor(
     """Look at this machine, open each sensor and greet the broker: each line ok, warning or failure, and what to do."""
     from rich.console import Console
 
-    from appliance.doctor import run_doctor
+    from appliance.doctor.examine import run_doctor
 
     raise typer.Exit(run_doctor(config, Console()))
 
