@@ -149,7 +149,7 @@ class Box:
         self._pipeline.judge = self._judge if settings else None
         self._pipeline.waits_for_judge = not configuration.judge.fallback
         self._judge.policies(self._watch.asked())
-        self._judge.configure(settings, judge_budget(configuration.judge))
+        self._judge.configure(settings, await asyncio.to_thread(judge_budget, configuration.judge))
         if not settings:
             self._health.no_judge()
         await self._pipeline.configure(self._watch)

@@ -74,6 +74,8 @@ class JudgeConfig:
     loading: timedelta = timedelta(minutes=30)
     fallback: bool = True
     """Whether cues stand in while the model is away."""
+    memory_bytes: int | None = None
+    """What its process may have; None: as the model's size says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +178,7 @@ class _Reader:
     def _sensor(self, name: str, form: SensorForm, judge: JudgeConfig, asked: set[tuple[str, str | None]]) -> SensorConfig:
         window = form.window
         shape = WindowShape(
+            memory_bytes=form.memory,
             length_s=window.length.total_seconds(), every_s=window.every.total_seconds(), fps=window.fps, longest_side=window.longest_side
         )
         zones = tuple(

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf, Validat
 from alerts.channels.connection import Protocol
 from alerts.flood import FloodRule
 from analyzers.interview import Quantization
-from appliance.form import Form, Id, Line, Truth, Wait, Whole, between, read_duration
+from appliance.form import Bytes, Form, Id, Line, Truth, Wait, Whole, between, read_duration
 from appliance.policy_form import MAX_MODES, MAX_POLICIES, Entry
 from appliance.problems import HintedError, did_you_mean
 from appliance.sensor_form import SensorForm
@@ -117,6 +117,9 @@ class JudgeForm(Form):
     """A batch that takes longer ends the judge's process, which is started again."""
     loading: Wait = timedelta(minutes=30)
     """How long the model may take to load."""
+    memory: Annotated[Bytes, Field(ge=100_000_000)] | None = None
+    """What the judge's process may have of the box's memory, like `24GB`; one that has more is ended and started again.
+    Default: half as much again as the model should need, and 2 GB."""
     fallback: StandIn = StandIn.CUES
     """Who answers while the model loads or is away: `cues`, by each policy's `fallback`, or `none`."""
 

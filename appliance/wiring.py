@@ -11,6 +11,7 @@ from analyzers.judge import Judge
 from analyzers.judgement import JudgeKind
 from analyzers.queue import Queue
 from appliance import __version__
+from analyzers.omni.plan import ModelError, plan, this_machine
 from appliance.clock import Clock
 from appliance.config import Configuration, JudgeConfig
 from appliance.judge_link import AsyncJudge, Budget
@@ -38,8 +39,18 @@ def judge_settings(judge: JudgeConfig) -> JudgeSettings | None:
 
 
 def judge_budget(judge: JudgeConfig) -> Budget:
-    """How long the judge may take."""
-    return Budget(loading=judge.loading, batch=judge.deadline)
+    """How long the judge may take, and how much memory. Reads the head of the model's files."""
+    return Budget(loading=judge.loading, batch=judge.deadline, memory_bytes=judge.memory_bytes or _memory_bytes(judge))
+
+
+def _memory_bytes(judge: JudgeConfig) -> int | None:
+    """Well above what the model should need: it is for one that leaks, not for one that was reckoned a little low."""
+    if judge.model is None:
+        return None
+    try:
+        return plan(judge.model, judge.quantization, this_machine(judge.device)).peak_bytes * 3 // 2 + 2_000_000_000
+    except ModelError:
+        return None  # the judge will say the same, and why
 
 
 def new_pipeline(
