@@ -98,3 +98,5 @@ class Answers:
     media_tokens: int = 0
     took_s: float = 0.0
     more: bool = False
+    device_bytes: int = 0
+    """Memory of the accelerator that the judge holds; 0 on a processor."""

@@ -160,7 +160,9 @@ def answer_forever(end: socket.socket, loaded: "Loaded", waiting: Waiting) -> No
     while True:
         batch, desk = waiting.get()
         found = OmniJudge(loaded, desk.slots, pairs).answer(desk.questions(batch))
-        answers = Answers(id=batch.id, judgements=found.judgements, media_tokens=found.media_tokens, took_s=found.took_s)
+        answers = Answers(
+            id=batch.id, judgements=found.judgements, media_tokens=found.media_tokens, took_s=found.took_s, device_bytes=loaded.device_bytes()
+        )
         say(end, *datagrams(answers))
         broken = bool(found.judgements) and all(each.cause is Cause.JUDGE_FAULT for each in found.judgements)
         faults = faults + 1 if broken else 0

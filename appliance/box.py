@@ -58,6 +58,7 @@ class Box:
         self._reload = asyncio.Event()
         self._judge = JudgeLink(self._judge_changed, self._measured)
         self._judge_problem = ""
+        self._metrics.judge_process(lambda: self._judge.pid)
 
     async def run(self) -> None:
         """Open, run until told to stop, close."""
@@ -155,6 +156,7 @@ class Box:
         await self._pipeline.configure(self._watch)
         await self._fleet.apply(configuration.sensors)
 
+        self._metrics.watching(self._watch, configuration.judge)
     async def _reloads(self) -> None:
         """SIGHUP: take the file as it is now, or keep what runs and raise the alarm."""
         while True:

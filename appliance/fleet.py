@@ -135,6 +135,7 @@ class Fleet:
     async def window(self, window: Window) -> None:
         """Hand a window on."""
         self._metrics.windows.labels(window.sensor).inc()
+        self._metrics.stage("arrived", window.end, self._clock.now())
         await self._uses.window(window)
 
     def news(self, news: SensorNews) -> None:

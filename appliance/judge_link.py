@@ -58,6 +58,8 @@ class Work:
     questions: int
     took_s: float
     media_tokens: int
+    device_bytes: int = 0
+    """Memory of the accelerator that the judge holds."""
 
 
 class JudgeLink:
@@ -80,6 +82,7 @@ class JudgeLink:
         self._partial: list[Judgement] = []
         self._due = 0
         self._tokens = 0
+        self._device_bytes = 0
 
     def configure(self, settings: JudgeSettings | None, budget: Budget) -> None:
         """Be this judge from now on. A process of other settings ends, and `run_once` with it; another budget costs no model."""
@@ -93,6 +96,11 @@ class JudgeLink:
             self._wanted.set()
         if self._child:
             self._child.kill()
+
+    @property
+    def pid(self) -> int | None:
+        """The process, if there is one now."""
+        return self._child.pid if self._child else None
 
     @property
     def ready(self) -> bool:
@@ -129,14 +137,6 @@ class JudgeLink:
             child.kill()
             await child.close()
 
-    def _too_slow(self, child: Child) -> None:
-        self._tell(JudgeNews(condition=JudgeCondition.DOWN, detail=f"the model did not load within {self._budget.loading.total_seconds():g} s"))
-        child.kill()
-
-    def _tell(self, news: JudgeNews) -> None:
-        if news != self.news:
-            self.news = news
-            self._changed(news)
     async def _listen(self, child: Child, loading: asyncio.TimerHandle) -> None:
         async for data in child.messages(IDLE_SILENCE_S):
             self._hear(SAYS.decode(data))
@@ -145,6 +145,14 @@ class JudgeLink:
             if self.news.condition is JudgeCondition.DOWN:
                 raise ChildLost("judge", self.news.detail)
 
+    def _too_slow(self, child: Child) -> None:
+        self._tell(JudgeNews(condition=JudgeCondition.DOWN, detail=f"the model did not load within {self._budget.loading.total_seconds():g} s"))
+        child.kill()
+
+    def _tell(self, news: JudgeNews) -> None:
+        if news != self.news:
+            self.news = news
+            self._changed(news)
 
     def _hear(self, message: JudgeNews | Answers) -> None:
         match message:
@@ -157,6 +165,7 @@ class JudgeLink:
                 if len(self._partial) > self._due:
                     raise WireError(f"{len(self._partial)} answers, asked for were {self._due}")
                 self._tokens += message.media_tokens
+                self._device_bytes = message.device_bytes
                 if not message.more and not self._answer.done():
                     self._answer.set_result(tuple(self._partial))
 
@@ -176,7 +185,8 @@ class JudgeLink:
         try:
             child.send(datagram)
             answers = await self._answered(self._answer)
-            self._measured(Work(questions=len(batch), took_s=loop.time() - began, media_tokens=self._tokens))
+            took_s = loop.time() - began
+            self._measured(Work(questions=len(batch), took_s=took_s, media_tokens=self._tokens, device_bytes=self._device_bytes))
         except TimeoutError:
             self._tell(JudgeNews(condition=JudgeCondition.DOWN, detail=f"no answer within {self._budget.batch.total_seconds():g} s"))
             child.kill()

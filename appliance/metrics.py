@@ -6,13 +6,15 @@ It counts what it is told and knows nobody who tells it.
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, start_http_server
 
-from alerts.alert import Alert, AlertState, Change
 from alerts.notification import Delivery, Outcome
 from analyzers.judgement import Judgement
 from appliance import __version__
+from appliance.alarm_figures import AlarmFigures
+from appliance.config import JudgeConfig
 from appliance.outbox import ChannelStatistics
+from appliance.watch import Watch
 from sensors.moment import NANOSECONDS, Moment
 from sensors.news import SensorCondition, SensorFigures, SensorNews
 
@@ -27,12 +29,12 @@ class Metrics:
     def __init__(self) -> None:
         """All series, with what each means."""
         self.registry = registry = CollectorRegistry()
-        self._states: dict[tuple[str, str], AlertState] = {}
+        ProcessCollector(namespace="omniwatch", registry=registry)
         build = Gauge("omniwatch_build_info", "Always 1; the version is the label.", ["version"], registry=registry)
         build.labels(__version__).set(1)
         self._sensors(registry)
         self._judging(registry)
-        self._alarms(registry)
+        self.alarms = AlarmFigures(registry)
         self._box(registry)
 
     def _sensors(self, registry: CollectorRegistry) -> None:
@@ -65,7 +67,7 @@ class Metrics:
         self.judgements = Counter(
             "omniwatch_judgements", "Outcomes, one a policy and window.", ["policy", "verdict", "cause", "by"], registry=registry
         )
-        self.scores = Histogram("omniwatch_score_log_odds", "Scores of yes against no.", ["policy"], buckets=LOG_ODDS, registry=registry)
+        self.scores = Histogram("omniwatch_score_log_odds", "Scores of yes against no.", ["policy", "by"], buckets=LOG_ODDS, registry=registry)
         self.stages = Histogram(
             "omniwatch_window_age_seconds", "Time from a window's end to each stage.", ["stage"], buckets=SECONDS, registry=registry
         )
@@ -75,19 +77,11 @@ class Metrics:
         self.judge_ready = Gauge("omniwatch_judge_ready", "1 while the judge answers.", registry=registry)
         self.judge_restarts = Counter("omniwatch_judge_restarts", "Times the judge's process was started again.", registry=registry)
         self.judge_weights = Gauge("omniwatch_judge_weight_bytes", "Bytes of the loaded model's weights.", registry=registry)
-        self.queue_depth = Gauge("omniwatch_queue_depth", "Questions that wait for the judge.", registry=registry)
-
-    def _alarms(self, registry: CollectorRegistry) -> None:
-        where = ["policy", "view"]
-        self.alarm_state = Gauge("omniwatch_alarm_state", "1 for the state that each track is in.", [*where, "state"], registry=registry)
-        self.alarm_changes = Counter("omniwatch_alarm_changes", "Transitions of alarms.", ["policy", "severity", "change"], registry=registry)
-        self.acknowledge_seconds = Histogram(
-            "omniwatch_alarm_acknowledge_seconds",
-            "Time from opening to acknowledgement.",
-            buckets=(1, 10, 30, 60, 300, 900, 3600, 14400),
-            registry=registry,
+        self.judge_device = Gauge(
+            "omniwatch_judge_device_memory_bytes", "Memory of the accelerator that the judge holds; 0 on a processor.", registry=registry
         )
-        self.standing = Gauge("omniwatch_alarms_standing", "Alarms that are not normal now.", registry=registry)
+        self.judge_max_age = Gauge("omniwatch_judge_max_age_seconds", "How old a window may become before it is dropped.", registry=registry)
+        self.queue_depth = Gauge("omniwatch_queue_depth", "Questions that wait for the judge.", registry=registry)
 
     def _box(self, registry: CollectorRegistry) -> None:
         self.deliveries = Counter("omniwatch_deliveries", "Attempts to tell, by outcome.", ["channel", "outcome"], registry=registry)
@@ -122,32 +116,24 @@ class Metrics:
 
         return stop
 
+    def watching(self, watch: Watch, judge: JudgeConfig) -> None:
+        """From now on so is watched and so is judged."""
+        self.judge_max_age.set(judge.max_age.total_seconds())
+        self.alarms.policies(watch.policies().values(), watch.asked(), judge.kind)
+
+    def judge_process(self, pid: Callable[[], int | None]) -> None:
+        """Show also what the judge's process takes. `pid` is asked at every scrape; None: there is none now."""
+        ProcessCollector(namespace="omniwatch_judge", pid=lambda: pid() or "none", registry=self.registry)
+
     def judgement(self, judgement: Judgement) -> None:
         """Count an outcome."""
         self.judgements.labels(judgement.policy, judgement.verdict.value, judgement.cause.value if judgement.cause else "", judgement.by.value).inc()
         if judgement.log_odds is not None:
-            self.scores.labels(judgement.policy).observe(judgement.log_odds)
+            self.scores.labels(judgement.policy, judgement.by.value).observe(judgement.log_odds)
 
     def stage(self, stage: str, window_end: Moment, now: Moment) -> None:
-        """How old a window is at a stage: judged or delivered."""
+        """How old a window is at a stage: arrived, judged or delivered."""
         self.stages.labels(stage).observe(max(0.0, now.since(window_end).total_seconds()))
-
-    def tracks(self, states: Mapping[tuple[str, str], AlertState]) -> None:
-        """The state of every track, by policy and view; the series of those that are gone end."""
-        for policy, view in self._states.keys() - states.keys():
-            for each in AlertState:
-                self.alarm_state.remove(policy, view, each.value)
-        for (policy, view), state in states.items():
-            if self._states.get((policy, view)) is not state:
-                for each in AlertState:
-                    self.alarm_state.labels(policy, view, each.value).set(each is state)
-        self._states = dict(states)
-
-    def change(self, change: Change, alert: Alert) -> None:
-        """Count a transition."""
-        self.alarm_changes.labels(alert.policy, alert.severity.value, change.value).inc()
-        if change is Change.ACKNOWLEDGED:
-            self.acknowledge_seconds.observe(max(0.0, alert.changed.since(alert.opened).total_seconds()))
 
     def delivery(self, delivery: Delivery) -> None:
         """Count an attempt."""

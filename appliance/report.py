@@ -62,7 +62,7 @@ class Report:
         if what.change and what.alert:
             alert = what.alert
             if not alert.test:
-                self._metrics.change(what.change, alert)
+                self._metrics.alarms.change(what.change, alert)
             put_down(what, alert)
 
     def told(self, notification: Notification, delivery: Delivery) -> None:
@@ -77,6 +77,7 @@ class Report:
         self._metrics.judge_seconds.observe(work.took_s)
         self._metrics.judge_batch.observe(work.questions)
         self._metrics.judge_tokens.inc(work.media_tokens)
+        self._metrics.judge_device.set(work.device_bytes)
 
     def gauge(self, store_failing: str) -> None:
         """Figures that are read rather than counted."""
@@ -84,9 +85,7 @@ class Report:
         metrics.queue_depth.set(parts.pipeline.queue.statistics().waiting)
         metrics.store_up.set(not store_failing)
         metrics.disk_free.set(parts.health.disk_free)
-        tracks = parts.pipeline.tracks()
-        metrics.tracks({(track.policy, track.view): track.state for track in tracks})
-        metrics.standing.set(sum(track.is_open for track in tracks))
+        metrics.alarms.tracks(parts.pipeline.tracks(), self._clock.now())
         metrics.outbox(parts.outbox.statistics())
 
     def heartbeat(self) -> dict[str, float]:

@@ -44,6 +44,10 @@ class Loaded:
     device: torch.device
     weight_bytes: int
     fingerprint: str
+    def device_bytes(self) -> int:
+        """Memory of the accelerator that this process holds now; 0 on a processor."""
+        return torch.cuda.memory_reserved(self.device) if self.device.type == "cuda" else 0
+
     """Artefact, quantization, library versions and device: a score of another is another score."""
 
 

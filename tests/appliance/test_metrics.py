@@ -1,22 +1,84 @@
-"""What Prometheus reads: states as they stand, and no series of what is gone."""
+"""What Prometheus reads: states as they stand, no series of what is gone, and counters that begin before the first alarm."""
+
+import os
+from datetime import timedelta
 
 from prometheus_client import generate_latest
 
 from alerts.alert import AlertState
+from alerts.track import Track
+from analyzers.judgement import JudgeKind
+from analyzers.policy import CueRule, Policy, PolicyId
 from appliance.metrics import Metrics
+from sensors.cues import CueName
+from sensors.window import SensorId, ViewId
+from tests.appliance.test_store import alert, at
+
+DAY = timedelta(days=1).total_seconds()
+
+
+def lines(metrics: Metrics, start: str) -> list[str]:
+    """The lines of one family, without its name."""
+    return [line.removeprefix(start) for line in generate_latest(metrics.registry).decode().splitlines() if line.startswith(start)]
 
 
 def states(metrics: Metrics) -> list[str]:
     """The lines of states that hold."""
-    lines = generate_latest(metrics.registry).decode().splitlines()
-    return [line.partition("{")[2] for line in lines if line.startswith("omniwatch_alarm_state{") and line.endswith(" 1.0")]
+    return [line for line in lines(metrics, "omniwatch_alarm_state{") if line.endswith(" 1.0")]
+
+
+def track(policy: str, state: AlertState) -> Track:
+    return Track(policy=PolicyId(policy), sensor=SensorId("hall"), view=ViewId("hall"), state=state)
+
+
+def policy(name: str, threshold: float = 0.5, *, cued: bool = False) -> Policy:
+    rule = CueRule(at_least={CueName.MOTION: 0.1}) if cued else None
+    return Policy(id=PolicyId(name), title=name, ask="Is it?", sensors=(SensorId("hall"),), threshold=threshold, fallback=rule)
 
 
 def test_a_state_is_shown_until_its_track_is_gone() -> None:
     metrics = Metrics()
-    metrics.tracks({("smoke", "hall"): AlertState.ACTIVE, ("fall", "hall"): AlertState.NORMAL})
+    metrics.alarms.tracks([track("smoke", AlertState.ACTIVE), track("fall", AlertState.NORMAL)], at(0))
     assert states(metrics) == ['policy="smoke",state="active",view="hall"} 1.0', 'policy="fall",state="normal",view="hall"} 1.0']
-    metrics.tracks({("smoke", "hall"): AlertState.PENDING})
+    metrics.alarms.tracks([track("smoke", AlertState.PENDING)], at(1))
     assert states(metrics) == ['policy="smoke",state="pending",view="hall"} 1.0']
-    metrics.tracks({})
+    metrics.alarms.tracks([], at(2))
     assert "hall" not in generate_latest(metrics.registry).decode()
+
+
+def test_what_stands_is_counted_by_severity_and_is_stale_after_a_day() -> None:
+    metrics = Metrics()
+    one = alert(1)
+    standing = Track(policy=one.policy, sensor=one.sensor, view=one.view, state=AlertState.ACTIVE, alert=one)
+    metrics.alarms.tracks([standing], at(DAY))
+    assert lines(metrics, "omniwatch_alarms_standing")[1:] == ['{severity="high"} 1.0', '{severity="medium"} 0.0', '{severity="low"} 0.0']
+    assert lines(metrics, "omniwatch_alarms_stale ") == ["0.0"]
+    metrics.alarms.tracks([standing], at(DAY + 1))
+    assert lines(metrics, "omniwatch_alarms_stale ") == ["1.0"]
+
+
+def test_an_opening_is_counted_from_zero_or_the_first_alarm_would_not_be_seen() -> None:
+    metrics = Metrics()
+    metrics.alarms.policies([policy("smoke")], [policy("smoke")], JudgeKind.OMNI)
+    assert lines(metrics, "omniwatch_alarm_changes_total{") == ['change="opened",policy="smoke",severity="medium"} 0.0']
+
+
+def test_a_policy_has_the_threshold_of_whoever_answers_as_long_as_it_is_in_force() -> None:
+    metrics = Metrics()
+    both = [policy("smoke", threshold=0.5), policy("fall", threshold=0.9, cued=True)]
+    metrics.alarms.policies(both, both, JudgeKind.OMNI)
+    shown = lines(metrics, "omniwatch_policy_threshold_log_odds{")
+    assert shown[0] == 'by="omni",policy="smoke"} 0.0'
+    assert shown[1].startswith('by="omni",policy="fall"} 2.197')
+    assert shown[2:] == ['by="cues",policy="fall"} 0.0']
+    metrics.alarms.policies(both[:1], both[:1], JudgeKind.OMNI)
+    assert lines(metrics, "omniwatch_policy_threshold_log_odds{") == ['by="omni",policy="smoke"} 0.0']
+
+
+def test_the_judges_process_is_shown_while_there_is_one() -> None:
+    metrics, pids = Metrics(), [os.getpid()]
+    metrics.judge_process(lambda: pids[0] if pids else None)
+    assert float(lines(metrics, "omniwatch_judge_process_resident_memory_bytes ")[0]) > 1e6
+    assert lines(metrics, "omniwatch_process_resident_memory_bytes ")
+    pids.clear()
+    assert not lines(metrics, "omniwatch_judge_process_resident_memory_bytes")
