@@ -30,9 +30,13 @@ def text_of(alert: Alert, phrases: Mapping[PolicyId, str]) -> str:
 
 def spoken(text: str) -> str:
     """The text as it may be given to a speaking program: one line, bounded, of what can be read."""
-    plain = PHONEMES.sub(" ", "".join(each if each.isprintable() else " " for each in text))
-    line = " ".join(plain.split())
-    return line if len(line) <= MAX_TEXT else line[:MAX_TEXT].rpartition(" ")[0] or line[:MAX_TEXT]
+    return one_line(PHONEMES.sub(" ", text), MAX_TEXT)
+
+
+def one_line(text: str, most: int) -> str:
+    """What can be read of a text, in one line, cut between words where it is longer than that."""
+    line = " ".join("".join(each if each.isprintable() else " " for each in text).split())
+    return line if len(line) <= most else line[:most].rpartition(" ")[0] or line[:most]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 
 from rich import box
@@ -9,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from alerts.channels.people import INSTALL
 from analyzers.judgement import JudgeKind
 from analyzers.omni.plan import ModelError, plan, this_machine
 from appliance.config import ConfigError, Configuration, load
@@ -127,6 +129,10 @@ def _told(configuration: Configuration) -> Iterator[str]:
         quiet = ", in quiet hours critical ones alone" if speech.quiet else ""
         hearers = f"; deaf meanwhile: {', '.join(speech.heard_by)}" if speech.heard_by else ""
         yield f"Alarms from {speech.least} up are spoken by {speech.engine} ({speech.language}) on {speech.device}{quiet}{hearers}."
+    if configuration.people:
+        told = ", ".join(f"{person.name.removeprefix('people-')} from {person.least} up" for person in configuration.people)
+        missing = "" if find_spec("apprise") else f" Apprise is not installed, so nobody of them is: {INSTALL}"
+        yield f"People are told through Apprise: {told}.{missing}"
 
 
 def _model(configuration: Configuration, console: Console) -> bool:

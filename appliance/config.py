@@ -10,6 +10,7 @@ from math import ceil
 from pathlib import Path
 
 from alerts.channels.connection import MqttSettings
+from alerts.channels.people import PersonSettings
 from alerts.channels.speech import SpeechSettings
 from alerts.flood import FloodRule
 from analyzers.interview import Quantization
@@ -18,6 +19,7 @@ from analyzers.policy import Policy
 from appliance.catalogue import Draft, drafts
 from appliance.filling import fill
 from appliance.keyring import Keyring
+from appliance.people_form import people
 from appliance.problems import ConfigError, HintedError, Problem
 from appliance.references import policy_problems, sensor_problems
 from appliance.sensor_form import SensorForm, absolute, senses_of
@@ -102,6 +104,7 @@ class Configuration:
     """In which the box can be armed; the first is that of a box that nobody has armed yet."""
     mqtt: MqttSettings | None = None
     speech: SpeechSettings | None = None
+    people: tuple[PersonSettings, ...] = ()
     metrics: MetricsConfig = MetricsConfig()
     state: Path = Path("/var/lib/omniwatch")
     flood: FloodRule = field(default=FloodRule())
@@ -145,6 +148,8 @@ class _Reader:
         judge = self._judge(form.judge)
         asked = {(sensor, draft.form.zone) for draft in drafted for sensor in draft.form.sensors}
         host, port = form.metrics.listen
+        told, wrong = people(form.notify.people, form.timezone, self.document, self._secret)
+        self.problems.extend(wrong)
         return Configuration(
             file=self.document.file,
             site=form.site,
@@ -156,6 +161,7 @@ class _Reader:
             modes=form.modes,
             mqtt=self._mqtt(form.notify.mqtt) if form.notify.mqtt else None,
             speech=form.notify.speech.settings(form.timezone, self.document.file.parent, self._path(form.state)) if form.notify.speech else None,
+            people=told,
             metrics=MetricsConfig(host=host, port=port),
             state=self._path(form.state),
             flood=form.flood,

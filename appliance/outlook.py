@@ -206,7 +206,7 @@ LOCAL = frozenset({"127.0.0.1", "::1", "localhost"})
 
 def _box_warnings(configuration: Configuration) -> Iterator[str]:
     mqtt = configuration.mqtt
-    if mqtt is None and configuration.speech is None:
+    if mqtt is None and configuration.speech is None and not configuration.people:
         yield "nobody is told: name a broker under `notify: mqtt:`"
     if mqtt and mqtt.password and not mqtt.tls and mqtt.host not in LOCAL:
         yield f"the password for {mqtt.host} goes over the network in the clear: `tls: true`"

@@ -31,6 +31,7 @@ def waits_for_restart(old: Configuration, new: Configuration) -> tuple[str, ...]
     fixed = {
         "notify.mqtt": old.mqtt != new.mqtt,
         "notify.speech": old.speech != new.speech,
+        "notify.people": old.people != new.people,
         "metrics": old.metrics != new.metrics,
         "state": old.state != new.state,
         "judge.max_age": old.judge.max_age != new.judge.max_age,

@@ -12,6 +12,7 @@ from alerts.channels.connection import Protocol
 from alerts.flood import FloodRule
 from analyzers.interview import Quantization
 from appliance.form import Bytes, Form, Id, Line, Truth, Wait, Whole, between, read_duration
+from appliance.people_form import MAX_PEOPLE, PersonForm
 from appliance.policy_form import MAX_MODES, MAX_POLICIES, Entry
 from appliance.problems import HintedError, did_you_mean
 from appliance.sensor_form import SensorForm
@@ -156,6 +157,8 @@ class NotifyForm(Form):
     """An MQTT broker."""
     speech: SpeechForm | None = None
     """A loudspeaker at the box."""
+    people: tuple[PersonForm, ...] = Field(default=(), max_length=MAX_PEOPLE)
+    """People, each through a service of their own."""
 
 
 class MetricsForm(Form):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from alerts.alert import Change
 from alerts.audience import Audience
 from alerts.channels.mqtt import MqttChannel
+from alerts.channels.people import PeopleChannel
 from alerts.channels.speech import SpeechChannel
 from alerts.notification import Channel
 from appliance.config import Configuration
@@ -21,12 +22,14 @@ class Telling:
 
     mqtt: MqttChannel | None
     speech: SpeechChannel | None
+    people: Mapping[str, PeopleChannel]
+    """By their names."""
     audiences: tuple[Audience, ...]
 
     @property
     def channels(self) -> Mapping[str, Channel]:
         """By the name that notifications are addressed to."""
-        named: dict[str, Channel | None] = {MQTT: self.mqtt, SPEECH: self.speech}
+        named: dict[str, Channel | None] = {MQTT: self.mqtt, SPEECH: self.speech, **self.people}
         return {name: channel for name, channel in named.items() if channel}
 
     @property
@@ -47,4 +50,8 @@ def audiences(configuration: Configuration) -> tuple[Audience, ...]:
         found.append(Audience(channel=MQTT))
     if speech := configuration.speech:
         found.append(Audience(channel=SPEECH, changes=SPOKEN, least=speech.least, quiet=speech.quiet, lasting=speech.max_age))
-    return tuple(found)
+    people = (
+        Audience(channel=person.name, changes=person.tell, least=person.least, quiet=person.quiet, lasting=person.max_age)
+        for person in configuration.people
+    )
+    return (*found, *people)

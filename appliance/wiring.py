@@ -1,8 +1,10 @@
 """The one place that names concrete classes: which judge, which channel, which store a configuration means."""
 
 from collections.abc import Callable, Iterable
+from zoneinfo import ZoneInfo
 
 from alerts.channels.mqtt import MqttChannel
+from alerts.channels.people import PeopleChannel, Place
 from alerts.channels.speech import SpeechChannel
 from alerts.channels.topics import Topics
 from analyzers.cue_judge import CueJudge
@@ -80,8 +82,11 @@ def new_telling(
     """The ways out of a box. `mute` tells sensors of an announcement that they hear."""
     speech = configuration.speech
     voice = ProgramVoice(speech, configuration.state / "speech") if speech else None
+    box = f"{configuration.site}/{configuration.box}"
+    place = Place(box=box, timezone=ZoneInfo(configuration.timezone), evidence=configuration.state / "evidence")
     return Telling(
         mqtt=mqtt_channel(configuration, now, linked),
         speech=SpeechChannel(speech, voice, now=now, mute=mute) if speech and voice else None,
+        people={person.name: PeopleChannel(person, place, now) for person in configuration.people},
         audiences=audiences(configuration),
     )

@@ -26,7 +26,7 @@ Path_ = tuple[str | int, ...]
 """Keys and places in lists that lead to a value."""
 
 _TAG = "tag:yaml.org,2002:"
-_PASSWORD = re.compile(r"""(?i)(pass\w*["']?\s*:\s*)(?!!secret\b)(\S.*)$""")
+_PASSWORD = re.compile(r"""(?i)((?:pass\w*|url)["']?\s*:\s*)(?!!secret\b)(\S.*)$""")
 _IN_URL = re.compile(r"(?<=//)([^/\s]*)(?=@)")
 
 
