@@ -1,8 +1,8 @@
 """The recorder: original packets, as a source sends them, become segments of whole groups of pictures. Nothing is decoded here.
 
-It is handed the packets that are decoded anyway and copies them into Matroska, the one container that holds every codec of the
-table of sources, G.711 included; Matroska's times are milliseconds, and that is all that is lost of them. The bytes go to the
-ring's thread. A recorder never waits and never raises: what it cannot keep is counted.
+It is handed the packets that are decoded anyway and copies them, byte for byte and with their times, into NUT: FFmpeg's own
+container holds every codec of the table of sources, G.711 included, is written as it comes, and is readable however it breaks off.
+The bytes go to the ring's thread. A recorder never waits and never raises: what it cannot keep is counted.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,8 +23,8 @@ MAX_SEGMENT_BYTES = 64 << 20
 """One that grows beyond this never sees another whole picture, or is no picture of a camera's."""
 JUMP_NS = 5 * NANOSECONDS
 """Times that go on otherwise than the box's own by more than this belong to another run."""
-OPTIONS = {"live": "1", "cluster_time_limit": "500", "flush_packets": "1", "avoid_negative_ts": "disabled"}
-"""Half a second at most is lost of a segment whose writer is killed."""
+OPTIONS = {"write_index": "0", "flush_packets": "1", "avoid_negative_ts": "disabled"}
+"""Nothing is held back: of a segment whose writer is killed, the last packets are there."""
 SCALE = Fraction(1, NANOSECONDS)
 
 MakeStream = Callable[[OutputContainer], Stream]
@@ -152,7 +152,7 @@ class Recorder:
             return
         self._run, self._start_ns, self._sink = run, pts_ns, _Sink(self.ring)
         try:
-            self._out = av.open(self._sink, "w", format="matroska", options=OPTIONS)
+            self._out = av.open(self._sink, "w", format="nut", options=OPTIONS)
             self._streams = self._made(self._out)
         except (av.FFmpegError, ValueError) as error:
             self._break(f"segments cannot be made of it: {error}")

@@ -13,7 +13,7 @@ from pathlib import Path
 from sensors.moment import BootId
 from sensors.window import SensorId
 
-WHOLE = re.compile(r"(\d{1,20})-(\d{1,20})-(\d{1,20})\.mkv")
+WHOLE = re.compile(r"(\d{1,20})-(\d{1,20})-(\d{1,20})\.nut")
 OPEN = re.compile(r"(\d{1,20})-(\d{1,20})\.part")
 
 
@@ -37,7 +37,7 @@ def folder_of(runtime: Path, boot_id: BootId, sensor: SensorId) -> Path:
 
 def whole_name(start_ns: int, end_ns: int, run_ns: int) -> str:
     """The name of a segment that is finished."""
-    return f"{start_ns}-{end_ns}-{run_ns}.mkv"
+    return f"{start_ns}-{end_ns}-{run_ns}.nut"
 
 
 def open_name(start_ns: int, run_ns: int) -> str:

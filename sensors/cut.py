@@ -1,0 +1,54 @@
+"""What a clip helper is told and what it answers: values that travel as datagrams, so that nobody else needs its libraries."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from sensors.cues import Box
+
+PART = ".part"
+"""The end of the name of a file that is not whole yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CutOrder:
+    """Make a clip of this. Times are boot times."""
+
+    kind: Literal["cut"] = "cut"
+    segments: str
+    """The folder of the sensor's segments."""
+    start_ns: int
+    end_ns: int
+    moment_ns: int
+    """What the poster shows."""
+    masks: tuple[Box, ...] = ()
+    original: bool = False
+    """Keep the camera's own packets although there are masks. The poster is masked all the same."""
+    target: str
+    """Where to: a path without its ending. The clip gets `.mp4.part` or `.mov.part`, the poster `.jpg.part`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cut:
+    """It is made, and on the disk."""
+
+    kind: Literal["made"] = "made"
+    suffix: Literal[".mp4", ".mov"]
+    poster: bool
+    sha256: str
+    bytes: int
+    poster_bytes: int
+    start_ns: int
+    end_ns: int
+    masked: bool
+    sound: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uncut:
+    """It could not be made."""
+
+    kind: Literal["unmade"] = "unmade"
+    problem: str
+    """At most 300 characters."""
+    missing: bool = False
+    """There is nothing to make it of: no later try will do better."""
