@@ -16,6 +16,7 @@ from analyzers.judgement import JudgeKind
 from analyzers.policy import Acknowledge, Policy
 from analyzers.score import threshold_of
 from sensors.moment import Moment
+from sensors.window import ViewId
 
 
 def raised(track: Track, at: Moment, policy: Policy, context: Context, *, reason: Reason, hits: tuple[Answer, ...] = ()) -> Decision:
@@ -143,7 +144,7 @@ def withdrawn(track: Track, at: Moment) -> Decision:
 def tested(track: Track, at: Moment, policy: Policy, who: str) -> Decision:
     """A test opens: told, whatever silences alarms, for it is the way to people that is tested. The track stays as it is."""
     test = Alert(
-        id=alert_id(policy.id, track.view, at),
+        id=alert_id(policy.id, ViewId(f"{track.view} test"), at),  # no alarm's, even one that opens at the same moment
         policy=policy.id,
         sensor=track.sensor,
         view=track.view,

@@ -7,6 +7,9 @@ BOX = ViewId("box")
 BOX_SENSOR = SensorId("box")
 """No sensor may be called so: it stands for the box where a judgement needs a sensor."""
 
+SELF_TEST = PolicyId("self-test")
+"""The question of the self-test's clips. It is no policy of anybody's: only its outcome concerns people."""
+
 SENSOR_LOST = PolicyId("sensor-lost")
 SENSORS_LOST = PolicyId("sensors-lost")
 PICTURE_DARK = PolicyId("picture-dark")

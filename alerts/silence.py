@@ -7,7 +7,7 @@ concerns the box itself is never taken for a part of a flood: it may be its caus
 from alerts.decision import Context
 from alerts.names import ALARM_FLOOD, BOX, SENSOR_LOST, SENSORS_LOST
 from alerts.reason import Reason
-from alerts.track import NOTHING, Silence, Track
+from alerts.track import Silence, Track, is_within
 from analyzers.policy import Policy, PolicyId, Severity
 from sensors.moment import Moment
 from sensors.window import ViewId
@@ -21,7 +21,7 @@ def silence(track: Track, policy: Policy, context: Context, at: Moment) -> Silen
         return Silence(reason=Reason.SUPPRESSED, by=by)
     if track.policy == SENSOR_LOST and track.sensor in context.grouped and (SENSORS_LOST, BOX) in context.active:
         return Silence(reason=Reason.COMMON_CAUSE, by=(SENSORS_LOST,))
-    if track.cooldown_from is not None and NOTHING <= at.since(track.cooldown_from) < policy.cooldown:
+    if track.cooldown_from is not None and is_within(policy.cooldown, track.cooldown_from, at):
         return Silence(reason=Reason.COOLDOWN)
     if (ALARM_FLOOD, BOX) in context.active and policy.severity is not Severity.CRITICAL and track.view != BOX:
         return Silence(reason=Reason.FLOOD, by=(ALARM_FLOOD,))

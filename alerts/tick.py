@@ -12,7 +12,7 @@ from alerts.command import unshelve
 from alerts.decision import Context, Decision
 from alerts.reason import Reason
 from alerts.silence import silence
-from alerts.track import NOTHING, Track, Withheld
+from alerts.track import Track, Withheld, is_within
 from alerts.trigger import span_of
 from analyzers.policy import OnNoData, Policy
 from sensors.moment import Moment
@@ -24,7 +24,7 @@ REMINDERS_END = (AlertState.NORMAL, AlertState.PENDING, AlertState.ACKNOWLEDGED)
 
 def ticked(track: Track, at: Moment, policy: Policy, context: Context) -> Decision:
     """What is due at `at`."""
-    for due in (_end_of_test, _end_of_shelf, _end_of_silence, _no_data, _reminder, _fall_back):
+    for due in (_end_of_shelf, _end_of_silence, _no_data, _reminder, _fall_back, _end_of_test):
         decision = due(track, at, policy, context)
         if decision is not None:
             return decision
@@ -33,7 +33,7 @@ def ticked(track: Track, at: Moment, policy: Policy, context: Context) -> Decisi
 
 def _end_of_test(track: Track, at: Moment, _policy: Policy, _context: Context) -> Decision | None:
     test = track.test
-    if test is None or NOTHING <= at.since(test.opened) < TEST_LASTS:
+    if test is None or is_within(TEST_LASTS, test.opened, at):
         return None
     return episode.test_over(track, test, at)
 
@@ -71,7 +71,7 @@ def _reminder(track: Track, at: Moment, policy: Policy, context: Context) -> Dec
     """A cooldown concerns openings, and this one has been told: it does not hold reminders back. All other silences do."""
     if policy.remind_every is None or track.told_at is None or track.withheld is not None or track.state in REMINDERS_END:
         return None
-    if NOTHING <= at.since(track.told_at) < policy.remind_every:
+    if is_within(policy.remind_every, track.told_at, at):
         return None
     return None if silence(replace(track, cooldown_from=None), policy, context, at) else episode.reminded(track, at)
 

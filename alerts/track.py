@@ -17,6 +17,15 @@ from sensors.window import SensorId, ViewId, WindowId
 NOTHING = timedelta(0)
 
 
+def is_within(span: timedelta, since: Moment, at: Moment) -> bool:
+    """Whether less than `span` has passed from `since` to `at`. False where a reboot has set the clock back before `since`.
+
+    Within one boot `at` may well lie a little before `since`: a second that was taken while somebody's word was on its way.
+    """
+    passed = at.since(since)
+    return passed < span and (passed >= NOTHING or at.boot_id == since.boot_id)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What the rules keep of a decided judgement (yes or no): enough to count it, in the order of the windows' ends."""
@@ -46,7 +55,7 @@ class Shelf:
 
     def is_over(self, at: Moment) -> bool:
         """Whether it has ended at `at`. A clock that a reboot has set back before its beginning ends it too: better told than silent."""
-        return at.since(self.until) >= NOTHING or at.since(self.since) < NOTHING
+        return not is_within(self.until.since(self.since), self.since, at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from analyzers.interview import JudgeCondition, JudgeNews
 from appliance import __version__
 from appliance.clock import BoxClock
 from appliance.config import Configuration
+from appliance.control.desk import Desk, Room
 from appliance.fleet import Fleet, Uses
 from appliance.health import Health, Looks
 from appliance.judge_link import JudgeLink, Work
@@ -105,6 +106,9 @@ class Box:
             log.warning("%s", self._health.gap)
         parts = Parts(fleet=self._fleet, health=self._health, judge=self._judge, outbox=self._outbox, pipeline=self._pipeline)
         self._report = Report(self._metrics, self._clock, parts)
+        self._desk = Desk(Room(parts=parts, store=self._store, clock=self._clock, mqtt=self._channel, remove=None), configuration)
+        self._store.recalled = self._desk.recall
+        await self._desk.begin()
         self._pipeline.observers.extend((self._report.decided, self._health.saw))
         try:
             self._pipeline.remember(await self._store.tracks())
@@ -122,10 +126,12 @@ class Box:
             "store": self._store.run(self._clock.now, lambda: self._pulse.beat("store")),
             "disk": self._health.watch_disk(),
             "watchdog": ping(self._systemd, self._pulse, self._report.status),
+            "control": keep("control", self._desk.serve, Backoff(first_s=1.0), lambda _problem: None),
             "reload": self._reloads(),
         }
         if self._presence:
-            loops["presence"] = self._presence.run(self._pipeline.tracks, self._fleet.status, self._report.heartbeat)
+            parts = (self._pipeline.tracks, self._fleet.status, self._report.heartbeat)
+            loops["presence"] = self._presence.run(*parts, armed=lambda: self._desk.arming.now)
         if self._telling.channels:
             loops["outbox"] = self._outbox.run(self._told, lambda: self._pulse.beat("outbox"))
         if speech := self._telling.speech:
@@ -144,6 +150,7 @@ class Box:
     async def _apply(self, configuration: Configuration) -> None:
         """Make the box what `configuration` says, leaving alone what stays the same."""
         self._configuration, self._watch = configuration, watch(configuration)
+        self._desk.configure(configuration)
         self._telling.configure(configuration)
         self._health.flood_rule(configuration.flood)
         settings = judge_settings(configuration.judge)
@@ -216,6 +223,7 @@ class Box:
 
     def _told(self, notification: Notification, delivery: Delivery) -> None:
         self._report.told(notification, delivery)
+        self._desk.heard(notification, delivery)
         self._health.delivered(delivery)
 
     async def _gap(self, gap: Gap) -> None:

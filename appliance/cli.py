@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from appliance.control.commands import operator
+
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -15,6 +17,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Watches and listens, asks a local model your questions, and raises alarms.",
 )
+app.add_typer(operator)
+
 
 ConfigPath = Annotated[Path, typer.Argument(help="The configuration file.", metavar="CONFIG")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more in the log.")]

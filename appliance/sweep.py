@@ -81,6 +81,7 @@ def _sweep_aged(connection: sqlite3.Connection, retention: Retention, now: Momen
         _delete(connection, "alert", "state = 'normal' AND changed_us < ?", transitions),
         _delete(connection, "delivery", "at_us < ?", transitions),
         _delete(connection, "gap", "end_us < ?", transitions),
+        _delete(connection, "audit", "at_us < ? AND number < (SELECT max(number) FROM audit)", transitions),
         _delete(connection, "outage", "end_us < ?", transitions),
     )
     expired = _expire(connection, "created_us < ?", undelivered, now)

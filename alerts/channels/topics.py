@@ -45,6 +45,11 @@ class Topics:
         """Counters; its absence is an alarm at the other end."""
         return f"{self.root}/heartbeat"
 
+    @property
+    def mode(self) -> str:
+        """How the box is armed; retained."""
+        return f"{self.root}/mode"
+
     def alert(self, alert: Alert) -> str:
         """One event a transition; not retained."""
         return f"{self.root}/alert/{_track(alert.policy, alert.view)}"

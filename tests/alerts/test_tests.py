@@ -89,3 +89,18 @@ def test_both_end_where_both_stand() -> None:
     ends = withdrawals(told.track, told.at(10))
     assert [(end.alert.test, end.change) for end in ends] == [(True, "cleared"), (False, "cleared")]
     assert ends[-1].track == Story().track
+
+
+def test_a_second_that_was_taken_just_before_a_command_ends_neither_its_test_nor_its_shelf() -> None:
+    told = Story()
+    told.say("test", 1)
+    told.say("shelve", 1, 60 * SECOND)
+    assert told.tick(0.99).reason is Reason.IDLE
+    assert told.track.test
+    assert told.track.shelf
+
+
+def test_a_second_that_was_taken_just_before_an_alarm_opened_reminds_nobody() -> None:
+    told = Story(remind_every=60 * SECOND)
+    told.tell("y")
+    assert told.tick(7.99).reason is Reason.IDLE

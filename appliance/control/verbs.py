@@ -1,0 +1,144 @@
+"""What each order does, whatever way it came. Every order that is no question leaves a row in the audit trail, done or refused.
+
+It knows no socket and no broker. What is about alarms goes through the data path, so that a person's word is an event like any other.
+"""
+
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
+from typing import assert_never
+
+from alerts.channels.cloudevents import plain
+from alerts.event import MAX_WHO, MAX_WHY
+from alerts.facts import listed
+from appliance.control.arming import Armed, Arming
+from appliance.control.audit import AuditTrail, Entry
+from appliance.control.orders import (
+    MAX_NAME,
+    Acknowledge,
+    Answer,
+    Arm,
+    AskAudit,
+    AskStatus,
+    AuditAnswer,
+    Clear,
+    Deed,
+    Disarm,
+    Forget,
+    Origin,
+    Question,
+    Request,
+    Shelve,
+    StatusAnswer,
+    Test,
+    Unshelve,
+    done,
+    refused,
+)
+from appliance.control.status import Status
+from appliance.control.track_orders import Reach, command
+from appliance.problems import did_you_mean
+from appliance.store import StoreFailed
+from sensors.window import SensorId
+
+Remove = Callable[[SensorId, datetime, datetime], Awaitable[Sequence[str]]]
+"""Removes the evidence of a sensor between two times, and says of each thing what it was."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """What orders work with."""
+
+    reach: Reach
+    arming: Arming
+    trail: AuditTrail
+    status: Callable[[], Status]
+    sensors: Callable[[], Sequence[SensorId]]
+    remove: Remove | None
+    """None: the box keeps no evidence."""
+    name: str
+    """`<site>/<box>`."""
+
+
+class Verbs:
+    """Takes orders."""
+
+    def __init__(self, means: Means) -> None:
+        """Ready at once."""
+        self._means = means
+
+    async def execute(self, request: Request, who: str, origin: Origin) -> Answer | StatusAnswer | AuditAnswer:
+        """Do what `who` says, and leave a trail of it."""
+        order, name = request.order, self._means.name
+        if request.box not in (None, name):
+            return refused(f"this is the box {name}, not {plain(str(request.box), MAX_NAME)}")
+        if isinstance(order, AskStatus | AskAudit):
+            return await self._answer(order)
+        order = replace(order, why=plain(order.why, MAX_WHY))
+        answer = await self._do(order, who[:MAX_WHO])
+        await self._means.trail.add(self._entry(order, who, origin, answer))
+        return answer
+
+    def _entry(self, order: Deed, who: str, origin: Origin, answer: Answer) -> Entry:
+        left_out = ("verb", "why")
+        about = {each.name: getattr(order, each.name) for each in fields(order) if each.name not in left_out}
+        about = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in about.items() if value is not None}
+        return Entry(
+            at=self._means.reach.clock.now(),
+            origin=origin,
+            who=who,
+            verb=order.verb,
+            about=json.dumps(about),
+            why=order.why,
+            outcome=f"{'done' if answer.done else 'refused'}: {'; '.join(answer.says)}",
+        )
+
+    async def _answer(self, question: Question) -> Answer | StatusAnswer | AuditAnswer:
+        if isinstance(question, AskStatus):
+            return StatusAnswer(status=self._means.status())
+        try:
+            return await self._means.trail.read(question.last)
+        except StoreFailed as error:
+            return refused(f"the audit trail cannot be read: {error}")
+
+    async def _do(self, order: Deed, who: str) -> Answer:
+        match order:
+            case Acknowledge() | Shelve() | Unshelve() | Clear() | Test():
+                return await command(order, who, self._means.reach)
+            case Arm():
+                return await self._arm(order, who)
+            case Disarm():
+                return await self._set(Armed(mode=self._means.arming.now.mode, on=False), who)
+            case Forget():
+                return await self._forget(order)
+            case _:
+                assert_never(order)
+
+    async def _arm(self, order: Arm, who: str) -> Answer:
+        arming = self._means.arming
+        mode = arming.now.mode if order.mode is None else plain(order.mode, MAX_NAME)
+        if mode not in arming.modes:
+            hint = did_you_mean(mode, arming.modes) or f"there is {', '.join(arming.modes)}"
+            return refused(f'there is no arm mode "{mode}"; {hint}')
+        return await self._set(Armed(mode=mode), who)
+
+    async def _set(self, armed: Armed, who: str) -> Answer:
+        remembered = await self._means.arming.set(replace(armed, since=self._means.reach.clock.now(), who=who))
+        off = sorted({policy.id for policy in self._means.reach.policies().values() if not policy.watches_in(armed.in_force)})
+        rest = f"; not watching now: {listed(off)}; what is open of them is asked on until it clears" if off else ""
+        said = f"armed: {armed.mode}" if armed.on else "disarmed"
+        return done(said + rest, *(() if remembered else ("the store has failed: this will be forgotten at the next start",)))
+
+    async def _forget(self, order: Forget) -> Answer:
+        sensors = self._means.sensors()
+        if order.end <= order.start:
+            return refused("the end must come after the start")
+        if self._means.remove is None:
+            return refused("this box keeps no evidence")
+        removed = await self._means.remove(SensorId(plain(order.sensor, MAX_NAME)), order.start, order.end)
+        if not removed and order.sensor not in sensors:  # a sensor that was taken out of the file may still have evidence
+            hint = did_you_mean(order.sensor, sensors) or f"there is {', '.join(sensors)}"
+            return refused(f'no evidence of "{plain(order.sensor, MAX_NAME)}", and no such sensor; {hint}')
+        kept = "what was judged and alarmed stays on record; it holds neither picture nor sound"
+        return done(*(f"removed {each}" for each in removed[:50]), f"removed {len(removed)} in all; {kept}")

@@ -1,0 +1,103 @@
+"""The audit trail: what was written shows, and so does every later change."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from functools import wraps
+from pathlib import Path
+
+import pytest
+
+from appliance.control.audit import CHECKED_AT_A_TIME, AuditTrail, Entry
+from appliance.store import MEMORY, Store
+from sensors.moment import BootId, Moment
+
+NOW = Moment(utc=datetime(2026, 5, 4, 12, tzinfo=UTC), boot_ns=0, boot_id=BootId("b"))
+
+
+def story(test: Callable[..., Coroutine[None, None, None]]) -> Callable[..., None]:
+    @wraps(test)
+    def run(*args: object, **named: object) -> None:
+        asyncio.run(test(*args, **named))
+
+    return run
+
+
+def entry(number: int, **fields: str) -> Entry:
+    told = {"origin": "control", "who": "anna", "verb": "ack", "about": '{"what": "smoke"}', "why": "", "outcome": f"done: {number}", **fields}
+    return Entry(at=NOW, **told)
+
+
+async def trail_of(count: int) -> tuple[Store, AuditTrail]:
+    store = await Store.open(MEMORY, NOW)
+    trail = AuditTrail(store)
+    for number in range(count):
+        await trail.add(entry(number))
+    return store, trail
+
+
+@story
+async def test_what_people_said_is_read_back_in_order() -> None:
+    store, trail = await trail_of(5)
+    answer = await trail.read(3)
+    assert [row.outcome for row in answer.rows] == ["done: 2", "done: 3", "done: 4"]
+    assert (answer.checked, answer.begun, answer.broken) == (5, 1, "")
+    await store.close(NOW)
+
+
+CHANGES = [
+    ("a word is changed", "UPDATE audit SET who = 'bob' WHERE number = 3"),
+    ("a row is taken out", "DELETE FROM audit WHERE number = 3"),
+    ("two rows change places", "UPDATE audit SET outcome = CASE number WHEN 2 THEN 'done: 2' ELSE 'done: 1' END WHERE number IN (2, 3)"),
+    ("a time is changed", "UPDATE audit SET at_us = at_us + 1 WHERE number = 5"),
+    ("a row is put in", "INSERT INTO audit SELECT 9, at_us, origin, who, verb, about, why, 'done: 9', chain FROM audit WHERE number = 5"),
+]
+
+
+@pytest.mark.parametrize(("why", "change"), CHANGES, ids=[row[0] for row in CHANGES])
+@story
+async def test_it_shows_when(why: str, change: str) -> None:
+    store, trail = await trail_of(5)
+    await store.do(lambda connection: connection.execute(change))
+    assert (await trail.read(1)).broken, why
+    await store.close(NOW)
+
+
+@story
+async def test_rows_that_grew_too_old_and_were_deleted_break_nothing() -> None:
+    store, trail = await trail_of(5)
+    await store.do(lambda connection: connection.execute("DELETE FROM audit WHERE number < 3"))
+    assert (await trail.read(10)).broken == ""
+    await store.close(NOW)
+
+
+@story
+async def test_a_trail_that_began_anew_in_another_file_is_told_as_such() -> None:
+    store, trail = await trail_of(2)
+    names = "at_us, origin, who, verb, about, why, outcome, chain"
+    again = f"INSERT INTO audit ({names}) SELECT {names} FROM audit ORDER BY number"  # noqa: S608 - names of ours
+    await store.do(lambda connection: connection.execute(again))
+    await trail.add(entry(9))
+    answer = await trail.read(1)
+    assert (answer.checked, answer.begun, answer.broken) == (5, 2, "")
+    await store.close(NOW)
+
+
+@story
+async def test_a_long_trail_is_checked_to_its_end() -> None:
+    store, trail = await trail_of(CHECKED_AT_A_TIME + 1)
+    await store.do(lambda connection: connection.execute("UPDATE audit SET why = 'x' WHERE number = (SELECT max(number) FROM audit)"))
+    assert (await trail.read(1)).broken
+    await store.close(NOW)
+
+
+@story
+async def test_what_a_failing_store_would_not_take_is_written_with_the_next(tmp_path: Path) -> None:
+    store = await Store.open(tmp_path / "omniwatch.db", NOW)
+    trail = AuditTrail(store)
+    await store.do(lambda connection: connection.execute("PRAGMA query_only = 1"))
+    await trail.add(entry(1))
+    await store.do(lambda connection: connection.execute("PRAGMA query_only = 0"))
+    await trail.add(entry(2))
+    assert [row.outcome for row in (await trail.read(5)).rows] == ["done: 1", "done: 2"]
+    await store.close(NOW)
