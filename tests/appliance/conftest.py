@@ -12,6 +12,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -87,22 +88,26 @@ class Broker:
 class Listener:
     """Everything that the broker hands on."""
 
-    def __init__(self, port: int, username: str | None = None, password: str | None = None) -> None:
+    def __init__(self, port: int, username: str | None = None, password: str | None = None, *, patience_s: float = 1) -> None:
         self.messages: list[tuple[str, dict[str, Any]]] = []
+        self.timed: list[tuple[float, str, dict[str, Any]]] = []
+        """The same, with when each was heard, in seconds since 1970."""
         self._lock = threading.Lock()
         self._client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
         if username:
             self._client.username_pw_set(username, password)
         self._client.on_connect = lambda client, *_: client.subscribe("omniwatch/#", 1)
         self._client.on_message = self._message
-        self._client.reconnect_delay_set(1, 1)
+        self._client.reconnect_delay_set(patience_s, patience_s)
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
 
     def _message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
         if message.payload:
             with self._lock:
-                self.messages.append((message.topic, json.loads(message.payload)))
+                body = json.loads(message.payload)
+                self.messages.append((message.topic, body))
+                self.timed.append((time.time(), message.topic, body))
 
     def of(self, part: str) -> list[dict[str, Any]]:
         with self._lock:
@@ -226,6 +231,24 @@ class Appliance:
         pids = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         commands = {int(pid): Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0") for pid in pids}
         return {command[2].decode(): pid for pid, command in commands.items() if len(command) > 2}
+
+    def sensor_processes(self) -> dict[str, int]:
+        """The pids of its sensor processes by sensor; one that is between two starts is left out."""
+        assert self.process
+        found: dict[str, int] = {}
+        for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
+            with suppress(OSError):
+                memory = str(Path(f"/proc/{pid}/fd/{_option(pid, '--slots')}").readlink())
+                found[memory.removeprefix("/memfd:omniwatch-").removesuffix(" (deleted)")] = int(pid)
+        return found
+
+
+def _option(pid: str, name: str) -> str:
+    """What a process was given for an option; OSError where it has gone, or has none."""
+    words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+    if name not in words:
+        raise OSError(name)
+    return words[words.index(name) + 1]
 
 
 @pytest.fixture
