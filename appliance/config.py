@@ -4,12 +4,12 @@ It opens no sensor, no model and no connection.
 """
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from math import ceil
 from pathlib import Path
 
-from alerts.channels.connection import MqttSettings
+from alerts.channels.mqtt_settings import MqttSettings
 from alerts.channels.people import PersonSettings
 from alerts.channels.speech import SpeechSettings
 from alerts.flood import FloodRule
@@ -17,6 +17,7 @@ from analyzers.interview import Quantization
 from analyzers.judgement import JudgeKind
 from analyzers.policy import Policy
 from appliance.catalogue import Draft, drafts
+from appliance.evidence_form import EvidenceConfig, EvidenceUse, evidence_config
 from appliance.filling import fill
 from appliance.keyring import Keyring
 from appliance.people_form import people
@@ -27,7 +28,7 @@ from appliance.site_form import JudgeChoice, JudgeForm, MqttForm, SiteForm, Stan
 from appliance.speech_form import speech_problems
 from appliance.yaml_marks import Document, Path_, SecretName, read
 from sensors.secret import Secret
-from sensors.settings import FRAMES_A_PAIR, SAMPLE_RATE_HZ, SensorSettings, WindowShape, Zone
+from sensors.settings import FRAMES_A_PAIR, SAMPLE_RATE_HZ, SegmentSettings, SensorSettings, SoundUse, WindowShape, Zone
 from sensors.window import Sense, SensorId, ViewId
 
 __all__ = ["ConfigError", "Configuration", "Credentials", "JudgeConfig", "MetricsConfig", "MqttSettings", "Problem", "SensorConfig", "load", "survey"]
@@ -58,6 +59,9 @@ class SensorConfig:
     """Zones that are drawn and that no policy asks about: they are not looked at, and no difference to a sensor that runs."""
     record: str | None = None
     """The stream for evidence; None: the same."""
+    evidence: EvidenceUse = EvidenceUse.OFF
+    segments: SegmentSettings | None = None
+    """The ring that its clips are cut from; None: there are none."""
     credentials: Credentials | None = None
 
 
@@ -74,10 +78,10 @@ class JudgeConfig:
     max_age: timedelta = timedelta(seconds=20)
     deadline: timedelta = timedelta(seconds=30)
     loading: timedelta = timedelta(minutes=30)
-    fallback: bool = True
-    """Whether cues stand in while the model is away."""
     memory_bytes: int | None = None
     """What its process may have; None: as the model's size says."""
+    fallback: bool = True
+    """Whether cues stand in while the model is away."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +111,7 @@ class Configuration:
     people: tuple[PersonSettings, ...] = ()
     metrics: MetricsConfig = MetricsConfig()
     state: Path = Path("/var/lib/omniwatch")
+    evidence: EvidenceConfig = EvidenceConfig()
     flood: FloodRule = field(default=FloodRule())
 
 
@@ -148,6 +153,7 @@ class _Reader:
         judge = self._judge(form.judge)
         asked = {(sensor, draft.form.zone) for draft in drafted for sensor in draft.form.sensors}
         host, port = form.metrics.listen
+        sensors, evidence = form.sensors.items(), evidence_config(form.evidence, self.document.file.parent, self._path(form.state))
         told, wrong = people(form.notify.people, form.timezone, self.document, self._secret)
         self.problems.extend(wrong)
         return Configuration(
@@ -155,7 +161,8 @@ class _Reader:
             site=form.site,
             box=form.box,
             timezone=form.timezone,
-            sensors=tuple(self._sensor(name, sensor, judge, asked) for name, sensor in form.sensors.items()),
+            sensors=tuple(_with_evidence(self._sensor(name, sensor, judge, asked), sensor.evidence, evidence, judge) for name, sensor in sensors),
+            evidence=evidence,
             judge=judge,
             policies=tuple(draft.form.policy(form.timezone) for draft in drafted),
             modes=form.modes,
@@ -178,13 +185,13 @@ class _Reader:
             max_age=form.max_age,
             deadline=form.deadline,
             loading=form.loading,
+            memory_bytes=form.memory,
             fallback=form.fallback is StandIn.CUES,
         )
 
     def _sensor(self, name: str, form: SensorForm, judge: JudgeConfig, asked: set[tuple[str, str | None]]) -> SensorConfig:
         window = form.window
         shape = WindowShape(
-            memory_bytes=form.memory,
             length_s=window.length.total_seconds(), every_s=window.every.total_seconds(), fps=window.fps, longest_side=window.longest_side
         )
         zones = tuple(
@@ -215,7 +222,7 @@ class _Reader:
             settings=settings,
             senses=senses,
             idle_zones=tuple(zone for zone in form.zones if (name, zone) not in asked),
-            record=form.record,
+            record=absolute(form.record, self.document.file.parent) if form.record else None,
             credentials=credentials,
         )
 
@@ -234,6 +241,8 @@ class _Reader:
                 password=self._secret(form.password, (*here, "password")) if form.password else None,
                 protocol=form.protocol,
                 keepalive_s=round(form.keepalive.total_seconds()),
+                commands=form.commands,
+                home_assistant=form.home_assistant.prefix if form.home_assistant else None,
             )
         except ValueError as error:
             self.problems.append(self.document.problem(here, str(error)))
@@ -257,6 +266,15 @@ class _Reader:
         if not file.is_file():
             self.problems.append(self.document.problem(path, f"there is no file {file}"))
         return file
+
+
+def _with_evidence(sensor: SensorConfig, use: EvidenceUse, evidence: EvidenceConfig, judge: JudgeConfig) -> SensorConfig:
+    """The sensor with the ring that its evidence is cut from, filled by its own process or, where it has a second stream, by another."""
+    settings = sensor.settings
+    if use is EvidenceUse.OFF or (Sense.SIGHT not in sensor.senses and settings.sound is not SoundUse.KEEP):
+        return sensor
+    segments = evidence.segments(settings.window, timedelta(0) if judge.kind is JudgeKind.CUES else judge.max_age + judge.deadline)
+    return replace(sensor, settings=settings if sensor.record else replace(settings, segments=segments), evidence=use, segments=segments)
 
 
 def least_slots(shape: WindowShape) -> int:

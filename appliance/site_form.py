@@ -6,11 +6,14 @@ from enum import StrEnum
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf, ValidationInfo, WithJsonSchema, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, InstanceOf, ValidationInfo, WithJsonSchema, field_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
-from alerts.channels.connection import Protocol
+from alerts.channels.mqtt_settings import Protocol
 from alerts.flood import FloodRule
 from analyzers.interview import Quantization
+from appliance.evidence_form import EvidenceForm
 from appliance.form import Bytes, Form, Id, Line, Truth, Wait, Whole, between, read_duration
 from appliance.people_form import MAX_PEOPLE, PersonForm
 from appliance.policy_form import MAX_MODES, MAX_POLICIES, Entry
@@ -125,6 +128,35 @@ class JudgeForm(Form):
     """Who answers while the model loads or is away: `cues`, by each policy's `fallback`, or `none`."""
 
 
+def read_prefix(text: str) -> str:
+    """The beginning of topics."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*", text) or len(text) > 100:
+        raise ValueError("write it as in Home Assistant's MQTT settings, like homeassistant")
+    return text
+
+
+def read_switch(value: object) -> object:
+    """`true` for a form without any keys, `false` for none at all."""
+    if not isinstance(value, bool | dict):
+        raise ValueError("write true, or {prefix: NAME}")  # noqa: TRY004 - the owner's words, told as a problem of the file
+    return value if isinstance(value, dict) else {} if value else None
+
+
+class Switched:
+    """`true` and `false` as well, for editors."""
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """What the form takes, or a truth."""
+        return {"anyOf": [{"type": "boolean"}, *(each for each in handler(core)["anyOf"] if each != {"type": "null"})]}
+
+
+class HomeAssistantForm(Form):
+    """How Home Assistant finds this box."""
+
+    prefix: Annotated[str, AfterValidator(read_prefix)] = "homeassistant"
+    """The discovery prefix in Home Assistant's MQTT settings, where it was changed."""
+
+
 class MqttForm(Form):
     """The broker that alarms are published to."""
 
@@ -148,6 +180,10 @@ class MqttForm(Form):
     """`5`, or `3.1.1` for an old broker: it then does not say when it refuses an alarm, and keeps the states of a box that has died."""
     keepalive: Annotated[Wait, AfterValidator(between(timedelta(seconds=5), timedelta(hours=1)))] = timedelta(seconds=30)
     """After one and a half times this without a sign of life either end gives the connection up."""
+    commands: Truth = False
+    """Whether orders are taken over the broker: acknowledge, shelve, arm and others. Who may give them is for the broker's access rules to say."""
+    home_assistant: Annotated[HomeAssistantForm | None, BeforeValidator(read_switch), Switched()] = None
+    """`true`: Home Assistant finds the box by itself, with its alarms and sensors. With a prefix of its own: `{prefix: NAME}`."""
 
 
 class NotifyForm(Form):
@@ -179,6 +215,8 @@ class SiteForm(Form):
     """The site's time zone, for schedules: Europe/Berlin."""
     state: FilePath = "/var/lib/omniwatch"
     """The folder of the database."""
+    evidence: EvidenceForm = EvidenceForm()
+    """How much is kept of what sensors saw and heard around alarms."""
     flood: Annotated[FloodRule, BeforeValidator(read_flood), WithJsonSchema({"type": "string", "examples": ["10 in 10m"]})] = FloodRule()
     """So many alarms in so short a time are a flood: one alarm then says so, and only critical ones are still told singly."""
     metrics: MetricsForm = MetricsForm()

@@ -11,68 +11,29 @@ import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
-from pathlib import Path
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from sensors.secret import Secret
+from alerts.channels.listening import DEAF, Ears, Inbox
+from alerts.channels.mqtt_settings import MqttSettings, Protocol
 
 MAX_ON_THE_WAY = 20
 """Messages that wait for their PUBACK: mosquitto's limit, unless the broker says that its own is lower."""
 CONNECT_S = 5.0
 QOS = 1
 UNSPECIFIED = 0x80
+TOO_LARGE = 0x95
+OVERHEAD = 256
+"""Bytes of a publish beside its topic and payload, at most."""
+LARGEST_HEARD = 64 * 1024
+"""The broker keeps from us what is larger (version 5)."""
 
 log = logging.getLogger("omniwatch.mqtt")
-
-
-class Protocol(StrEnum):
-    """The versions of MQTT that are spoken."""
-
-    V5 = "5"
-    V311 = "3.1.1"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MqttSettings:
-    """How to reach the broker. ValueError for what cannot be.
-
-    `protocol: 3.1.1` is for brokers that do not know version 5. What is then lost: a publish that the broker's access rules
-    refuse looks as if it had been delivered; "nobody listens" is not said; retained state does not expire by itself, so that the
-    state of a dead box stays until its `status` is looked at; and a late event is delivered however late it is.
-    """
-
-    host: str
-    port: int = 1883
-    tls: bool = False
-    ca: Path | None = None
-    """None: the authorities that the system trusts."""
-    certificate: Path | None = None
-    key: Path | None = None
-    """The box's own certificate and its key, without a password, where the broker wants them."""
-    username: str | None = None
-    password: Secret | None = None
-    protocol: Protocol = Protocol.V5
-    keepalive_s: int = 30
-    patience_s: float = 10.0
-    """A broker that has not acknowledged within this time is not there: the connection is given up and made anew."""
-
-    def __post_init__(self) -> None:
-        """Refuse what would fail much later, and far from its cause."""
-        if not self.host or not 0 < self.port < 65536:
-            raise ValueError(f"no broker at {self.host!r}, port {self.port}")
-        self.host.encode("idna")
-        if (self.certificate is None) != (self.key is None):
-            raise ValueError("certificate and key come together")
-        if (self.ca or self.certificate) and not self.tls:
-            raise ValueError("ca and certificate need tls: true")
-        if self.password is not None and self.username is None:
-            raise ValueError("a password needs a username")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +46,8 @@ class Message:
     expiry_s: int | None = None
     """The broker forgets it after this time (version 5)."""
     content_type: str = "application/json"
+    correlation: bytes = b""
+    """Of an answer: what the question said to send back (version 5)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +61,7 @@ class Ack:
 class Connection:
     """One connection. Everything here but `_work` and the callbacks belongs to the event loop."""
 
-    def __init__(self, settings: MqttSettings, client_id: str, will: Message | None) -> None:
+    def __init__(self, settings: MqttSettings, client_id: str, will: Message | None, ears: Ears = DEAF) -> None:
         """Nothing happens before `start`."""
         self.accepted: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         """'' once the broker has accepted us; else why not."""
@@ -110,6 +73,9 @@ class Connection:
         self._loop = asyncio.get_running_loop()
         self._waiting: dict[int, asyncio.Future[Ack | None]] = {}
         self._room = asyncio.Semaphore(MAX_ON_THE_WAY)
+        self._largest: int | None = None
+        self._topics = tuple(ears)
+        self._inbox = Inbox(ears)
         self._dropped = ""
         self._heard = ""
         self._client = self._new_client(client_id, will)
@@ -123,6 +89,8 @@ class Connection:
         async with self._room:
             if self.ended.done() or not self.accepted.done():
                 return None
+            if self._largest is not None and len(message.topic.encode()) + len(message.payload) + OVERHEAD > self._largest:
+                return Ack(code=TOO_LARGE, name="Packet too large")  # sent, it would end the connection, again and again
             properties = self._properties(PacketTypes.PUBLISH, message) if self._settings.protocol is Protocol.V5 else None
             info = self._client.publish(message.topic, message.payload, QOS, message.retain, properties)
             if info.rc is not MQTTErrorCode.MQTT_ERR_SUCCESS:
@@ -130,6 +98,11 @@ class Connection:
             waiting: asyncio.Future[Ack | None] = self._loop.create_future()
             self._waiting[info.mid] = waiting
             return await waiting
+
+    @property
+    def missed(self) -> int:
+        """Messages that came faster than they could be heard."""
+        return self._inbox.missed
 
     def leave(self) -> None:
         """Say goodbye, so that the broker does not publish the last will."""
@@ -159,6 +132,8 @@ class Connection:
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
+        client.on_message = self._on_message
+        client.on_subscribe = self._on_subscribe
         client.on_log = self._on_log
         client.on_socket_open = _without_delay
         client.on_socket_register_write = _left_to_the_thread
@@ -170,6 +145,17 @@ class Connection:
         properties.ContentType = message.content_type
         if message.expiry_s is not None:
             properties.MessageExpiryInterval = message.expiry_s
+        if message.correlation:
+            properties.CorrelationData = message.correlation
+        return properties
+
+    def _greeting(self) -> Properties | None:
+        """What we ask of the broker: to send us little at a time."""
+        if self._settings.protocol is not Protocol.V5:
+            return None
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho has no types here
+        properties.MaximumPacketSize = LARGEST_HEARD
+        properties.ReceiveMaximum = MAX_ON_THE_WAY
         return properties
 
     def _work(self) -> None:
@@ -179,7 +165,7 @@ class Connection:
             if self._settings.tls:  # here, because certificates that cannot be read, or have been renewed, are the world's business
                 ca, certificate, key = (str(each) if each else None for each in (self._settings.ca, self._settings.certificate, self._settings.key))
                 self._client.tls_set(ca, certificate, key, keyfile_password="")  # a key with a password is an error, no question to the terminal
-            self._client.connect(self._settings.host, self._settings.port, self._settings.keepalive_s)
+            self._client.connect(self._settings.host, self._settings.port, self._settings.keepalive_s, properties=self._greeting())
             while not self._dropped and self._client.loop() is MQTTErrorCode.MQTT_ERR_SUCCESS:
                 pass
             problem = self._heard or "the connection was lost"
@@ -188,11 +174,20 @@ class Connection:
         finally:
             self._post(self._end, problem)
 
-    def _on_connect(self, _client: paho.Client, _data: object, _flags: paho.ConnectFlags, code: ReasonCode, properties: Properties | None) -> None:
+    def _on_connect(self, client: paho.Client, _data: object, _flags: paho.ConnectFlags, code: ReasonCode, properties: Properties | None) -> None:
         self.greeting = Ack(code=int(code.value), name=str(code))
         if code.is_failure:
             self._heard = f"the broker refuses us: {code}"
+        elif self._topics:
+            self._subscribe(client)
+        self._largest = getattr(properties, "MaximumPacketSize", None)
         self._post(self._accept, self._heard, getattr(properties, "ReceiveMaximum", MAX_ON_THE_WAY))
+
+    def _subscribe(self, client: paho.Client) -> None:
+        if self._settings.protocol is Protocol.V5:
+            client.subscribe([(topic, SubscribeOptions(QOS, noLocal=True, retainAsPublished=True)) for topic in self._topics])
+        else:
+            client.subscribe([(topic, QOS) for topic in self._topics])
 
     def _on_disconnect(
         self, _client: paho.Client, _data: object, flags: paho.DisconnectFlags, code: ReasonCode, _properties: Properties | None
@@ -209,6 +204,15 @@ class Connection:
     def _on_publish(self, _client: paho.Client, _data: object, mid: int, code: ReasonCode, _properties: Properties | None) -> None:
         _acknowledge(self._client.socket())
         self._post(self._settle, mid, Ack(code=int(code.value), name=str(code)))
+
+    def _on_message(self, _client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
+        if self._inbox.put(message):
+            self._post(self._inbox.take)
+
+    def _on_subscribe(self, _client: paho.Client, _data: object, _mid: int, codes: list[ReasonCode], _properties: Properties | None) -> None:
+        for topic, code in zip(self._topics, codes, strict=False):
+            if code.is_failure:
+                log.error("mqtt: we may not read %s (%s): give the box read access to it", topic, code)
 
     def _post(self, call: Callable[..., None], *values: object) -> None:
         try:

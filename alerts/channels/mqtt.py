@@ -5,7 +5,6 @@ queue; what cannot be told now stays with whoever asked.
 """
 
 import asyncio
-import json
 import logging
 import random
 from collections.abc import Callable, Mapping
@@ -14,7 +13,11 @@ from datetime import timedelta
 from math import ceil
 
 from alerts.channels.cloudevents import CONTENT_TYPE, encoded, event_of
-from alerts.channels.connection import Ack, Connection, Message, MqttSettings, Protocol
+from alerts.channels.connection import Ack, Connection, Message
+from alerts.channels.current import Presence, StatusData
+from alerts.channels.current import encoded as encoded_current
+from alerts.channels.listening import Heard
+from alerts.channels.mqtt_settings import MqttSettings, Protocol
 from alerts.channels.topics import Topics
 from alerts.notification import Delivery, Notification, Outcome
 from sensors.moment import Moment
@@ -34,6 +37,7 @@ OUTCOMES: Mapping[int, Outcome] = {
     0x10: Outcome.UNHEARD,  # no matching subscribers
     0x87: Outcome.REFUSED,  # not authorized
     0x90: Outcome.REFUSED,  # topic name invalid
+    0x95: Outcome.REFUSED,  # packet too large
     0x97: Outcome.REFUSED,  # quota exceeded
     0x99: Outcome.REFUSED,  # payload format invalid
 }
@@ -50,8 +54,8 @@ class Retained:
 
     topic: str
     payload: bytes
-    expiry: timedelta
-    """Published again before this is over, it stays; if the box dies, it goes."""
+    expiry: timedelta | None
+    """Published again before this is over, it stays; if the box dies, it goes. None: it stays until it is removed."""
     since_s: float
     """When it was true, on the event loop's clock."""
 
@@ -67,6 +71,8 @@ class MqttStatistics:
     heartbeat_age_s: float | None
     """Since the broker last acknowledged our heartbeat; None: not yet. The only proof that messages arrive."""
     retained: int
+    missed: int
+    """Messages that came faster than they could be heard."""
 
 
 class MqttChannel:
@@ -84,6 +90,8 @@ class MqttChannel:
         self._linked = linked
         self._connection: Connection | None = None
         self._retained: dict[str, Retained] = {}
+        self._ears: dict[str, Callable[[Heard], None]] = {}
+        self._missed = 0
         self._states = asyncio.Semaphore(STATES_AT_A_TIME)
         self._problem = "not connected yet"
         self._is_out = False
@@ -99,8 +107,17 @@ class MqttChannel:
         """How it stands."""
         age = None if self._heartbeat_s is None else asyncio.get_running_loop().time() - self._heartbeat_s
         return MqttStatistics(
-            connected=self.connected, problem=self._problem, connections=self._connections, heartbeat_age_s=age, retained=len(self._retained)
+            connected=self.connected,
+            problem=self._problem,
+            connections=self._connections,
+            heartbeat_age_s=age,
+            retained=len(self._retained),
+            missed=self._missed + (self._connection.missed if self._connection else 0),
         )
+
+    def listen(self, topic: str, hear: Callable[[Heard], None]) -> None:
+        """From the next connection on, hear what is published there. To be said before `run`."""
+        self._ears[topic] = hear
 
     async def run(self) -> None:
         """Keep a connection for ever: an outage is logged once, and its end once. When cancelled, say `stopped` and leave."""
@@ -108,12 +125,13 @@ class MqttChannel:
         failures = 0
         while True:
             began = loop.time()
-            connection = Connection(self._settings, f"omniwatch-{self.topics.site}-{self.topics.box}", self._status("offline"))
+            connection = Connection(self._settings, f"omniwatch-{self.topics.site}-{self.topics.box}", self._status(Presence.OFFLINE), self._ears)
             try:
                 problem = await self._live(connection)
             finally:
                 if not connection.ended.done():  # cancelled
                     await self._leave(connection)
+            self._missed += connection.missed
             failures = 1 if loop.time() - began >= HEALTHY_S else failures + 1
             self._went(problem)
             await asyncio.sleep(min(MOST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(failures - 1, 10)) * (1 - 0.2 * random.random()))  # noqa: S311 - jitter
@@ -129,7 +147,12 @@ class MqttChannel:
             return self._delivery(notification, Outcome.RETRY, self._problem or "not acknowledged")
         return self._delivery(notification, OUTCOMES.get(ack.code, Outcome.RETRY), ack.name)
 
-    async def publish_state(self, topic: str, payload: bytes, expiry: timedelta) -> Outcome:
+    async def publish(self, message: Message) -> Outcome:
+        """Tell something that is neither an alert nor a state, if there is a connection."""
+        ack = await self._publish(message)
+        return OUTCOMES.get(ack.code, Outcome.RETRY) if ack else Outcome.RETRY
+
+    async def publish_state(self, topic: str, payload: bytes, expiry: timedelta | None) -> Outcome:
         """Keep a current value with the broker, now and after each new connection, for as long as it is not stale."""
         if topic not in self._retained and len(self._retained) >= MAX_RETAINED:
             return Outcome.REFUSED
@@ -156,7 +179,7 @@ class MqttChannel:
         log.log(logging.WARNING if self._is_out else logging.INFO, "mqtt: connected to %s:%d", self._settings.host, self._settings.port)
         self._is_out = False
         self._problem = ""
-        ack = await self._publish(self._status("online"))
+        ack = await self._publish(self._status(Presence.ONLINE))
         if ack is not None and OUTCOMES.get(ack.code) is Outcome.REFUSED:
             log.error("mqtt: we may not write %s (%s): give the box write access to %s/#", self.topics.status, ack.name, self.topics.root)
         self._linked(True)
@@ -182,7 +205,7 @@ class MqttChannel:
         try:
             async with asyncio.timeout(LEAVE_S):
                 if greets:
-                    await connection.publish(self._status("stopped"))
+                    await connection.publish(self._status(Presence.STOPPED))
                     connection.leave()
                 else:
                     connection.drop("stopped")
@@ -207,11 +230,11 @@ class MqttChannel:
         async with self._states:
             now_s = asyncio.get_running_loop().time()
             held = self._retained.get(topic)
-            left_s = held.expiry.total_seconds() - (now_s - held.since_s) if held else 0.0
-            if held is None or left_s <= 0:
+            left_s = held.expiry.total_seconds() - (now_s - held.since_s) if held and held.expiry is not None else None
+            if held is None or (left_s is not None and left_s <= 0):
                 self._retained.pop(topic, None)
                 return Outcome.EXPIRED
-            ack = await self._publish(Message(topic=topic, payload=held.payload, retain=True, expiry_s=ceil(left_s)))
+            ack = await self._publish(Message(topic=topic, payload=held.payload, retain=True, expiry_s=None if left_s is None else ceil(left_s)))
         outcome = OUTCOMES.get(ack.code, Outcome.RETRY) if ack else Outcome.RETRY
         if outcome in TAKEN and topic == self.topics.heartbeat:
             self._heartbeat_s = asyncio.get_running_loop().time()
@@ -228,9 +251,9 @@ class MqttChannel:
             content_type=CONTENT_TYPE,
         )
 
-    def _status(self, status: str) -> Message:
-        payload = json.dumps({"status": status, "boot_id": self._boot_id, "version": self._version})
-        return Message(topic=self.topics.status, payload=payload.encode(), retain=True)
+    def _status(self, status: Presence) -> Message:
+        data = StatusData(status=status, boot_id=self._boot_id, version=self._version)
+        return Message(topic=self.topics.status, payload=encoded_current(data), retain=True)
 
     def _delivery(self, notification: Notification, outcome: Outcome, reason: str) -> Delivery:
         return Delivery(notification=notification.id, channel=notification.channel, outcome=outcome, reason=reason, at=self._now())

@@ -7,7 +7,8 @@ import asyncio
 import secrets
 from collections.abc import Mapping
 
-from alerts.channels.connection import Ack, Connection, MqttSettings, Protocol
+from alerts.channels.connection import Ack, Connection
+from alerts.channels.mqtt_settings import MqttSettings, Protocol
 from appliance.doctor.finding import Finding, Health
 
 PATIENCE_S = 5.0

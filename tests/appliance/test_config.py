@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from alerts.channels.connection import MqttSettings, Protocol
+from alerts.channels.mqtt_settings import MqttSettings, Protocol
 from alerts.flood import FloodRule
 from analyzers.interview import Quantization
 from analyzers.judgement import JudgeKind

@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from rich.console import Console
 
-from alerts.channels.connection import MqttSettings
+from alerts.channels.mqtt_settings import MqttSettings
 from appliance.config import load
 from appliance.doctor import sensors
 from appliance.doctor.broker import try_broker
