@@ -29,7 +29,7 @@ def run_check(path: Path, console: Console) -> int:
     try:
         configuration = load(path)
     except ConfigError as error:
-        _print_problems(error.problems, console)
+        print_problems(error.problems, console)
         return 1
     found = outlook(configuration)
     console.print(f"[green]right[/green]  {escape(str(path))}: {escape(_summary(configuration))}", highlight=False, soft_wrap=True)
@@ -44,7 +44,8 @@ def run_check(path: Path, console: Console) -> int:
     return int(model_problem)
 
 
-def _print_problems(problems: tuple[Problem, ...], console: Console) -> None:
+def print_problems(problems: tuple[Problem, ...], console: Console) -> None:
+    """Every mistake with its place, up to a bound, and how many there are."""
     for problem in problems[:MAX_SHOWN]:
         first, *rest = str(problem).splitlines()
         console.print(f"[bold red]{escape(first)}[/bold red]", highlight=False, soft_wrap=True)

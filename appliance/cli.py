@@ -3,13 +3,12 @@
 Rooms are imported when their command runs, so that `check` starts at once and never loads a model's libraries.
 """
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from appliance.control.commands import operator
 
+from appliance.control.commands import operator
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -17,8 +16,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Watches and listens, asks a local model your questions, and raises alarms.",
 )
-app.add_typer(operator)
 
+app.add_typer(operator)
 
 ConfigPath = Annotated[Path, typer.Argument(help="The configuration file.", metavar="CONFIG")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more in the log.")]
@@ -56,23 +55,24 @@ def schema() -> None:
 
 @app.command()
 def judge(  # noqa: PLR0913 - a command's options
-    recordings: Annotated[list[Path], typer.Argument(help="Recordings to judge.", metavar="RECORDING...", exists=True, dir_okay=False)],
+    recordings: Annotated[list[str], typer.Argument(help="Recordings to judge.", metavar="RECORDING...")],
     config: Annotated[Path, typer.Option("--config", help="The configuration whose policies are tried.")],
     *,
     sensor: Annotated[str | None, typer.Option("--sensor", help="The sensor that the recording stands for; needed if there are several.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON lines instead of a timeline.")] = False,
     start: Annotated[
-        datetime | None, typer.Option("--start", help="The recording's first instant in the site's time, for schedules; default: now.")
+        str | None, typer.Option("--start", help="When the recordings begin, in the site's time, for schedules: 23:00 is today's; default: now.")
     ] = None,
     mode: Annotated[str | None, typer.Option("--mode", help="Armed in this mode; default: every policy watches, whatever its modes.")] = None,
     verbose: Verbose = False,
 ) -> None:
     """Say what would have been alarmed in recordings, without loss and as fast as the judge allows."""
     from appliance import journal
-    from appliance.replay import judge_recordings
+    from appliance.recordings import Typed, judge_recordings
 
     journal.set_up(verbose=verbose)
-    raise typer.Exit(judge_recordings(recordings, config, sensor=sensor, as_json=as_json, start=start, mode=mode))
+    typed = Typed(recordings=recordings, config=config, sensor=sensor, as_json=as_json, start=start, mode=mode)
+    raise typer.Exit(judge_recordings(typed))
 
 
 @app.command()
@@ -113,8 +113,3 @@ def version() -> None:
 def main() -> None:
     """Entry point of the command."""
     app()
-
-
-def local(moment: datetime | None) -> datetime:
-    """A typed time as an aware one; now where nothing was typed."""
-    return datetime.now(UTC) if moment is None else moment
