@@ -14,6 +14,7 @@ from alerts.channels.people import INSTALL
 from analyzers.judgement import JudgeKind
 from analyzers.omni.plan import ModelError, plan, this_machine
 from appliance.config import ConfigError, Configuration, load
+from appliance.evidence_form import USUAL_BITS_S
 from appliance.form import show_duration
 from appliance.outlook import Outlook, PolicyLine, SensorLine, outlook
 from appliance.problems import Problem
@@ -37,6 +38,8 @@ def run_check(path: Path, console: Console) -> int:
         console.print(_alarms(found))
     console.print(_costs(found, configuration))
     for line in _totals(found, configuration):
+        console.print(line, highlight=False)
+    for line in _evidence(configuration):
         console.print(line, highlight=False)
     model_problem = _model(configuration, console)
     for warning in found.warnings:
@@ -134,6 +137,20 @@ def _told(configuration: Configuration) -> Iterator[str]:
         told = ", ".join(f"{person.name.removeprefix('people-')} from {person.least} up" for person in configuration.people)
         missing = "" if find_spec("apprise") else f" Apprise is not installed, so nobody of them is: {INSTALL}"
         yield f"People are told through Apprise: {told}.{missing}"
+
+
+def _evidence(configuration: Configuration) -> Iterator[str]:
+    """What is kept of an alarm, and where."""
+    kept, rings = configuration.evidence, [sensor.segments for sensor in configuration.sensors if sensor.segments]
+    if not rings:
+        yield "No evidence is kept."
+        return
+    around = f"{show_duration(kept.before)} before and {show_duration(kept.after)} after the window that opened it"
+    yield f"A clip of each alarm: {around}, for {show_duration(kept.keep)} in up to {kept.quota / 1e9:.3g} GB; {kept.free:.0%} of the disk stay free."
+    most_s = max(ring.seconds for ring in rings)
+    reach_s = min(most_s, kept.buffer * 8 / USUAL_BITS_S)
+    room = f"up to {len(rings) * kept.buffer / 1e9:.2g} GB in {escape(str(kept.runtime))}"
+    yield f"Until then the newest {most_s:.0f} s of {len(rings)} {_plural('sensor', len(rings))} lie in {room}; at 4 Mbit/s, {reach_s:.0f} s of each."
 
 
 def _model(configuration: Configuration, console: Console) -> bool:

@@ -111,7 +111,7 @@ class Configuration:
     people: tuple[PersonSettings, ...] = ()
     metrics: MetricsConfig = MetricsConfig()
     state: Path = Path("/var/lib/omniwatch")
-    evidence: EvidenceConfig = EvidenceConfig()
+    evidence: EvidenceConfig = field(default=EvidenceConfig())
     flood: FloodRule = field(default=FloodRule())
 
 

@@ -15,6 +15,7 @@ from analyzers.judgement import JudgeKind
 from analyzers.omni.plan import window_tokens
 from analyzers.policy import Policy, Severity
 from appliance.config import Configuration, SensorConfig, slots
+from appliance.evidence_form import EvidenceUse
 from appliance.form import show_duration
 from sensors.settings import SIDE_STEP, SoundUse, WindowShape, Zone
 from sensors.window import Sense, ViewId
@@ -190,15 +191,22 @@ def _sensor_warnings(configuration: Configuration) -> Iterator[str]:
             yield f"{settings.sensor}: no policy asks about it; only its own health is watched"
         for zone in sensor.idle_zones:
             yield f"{settings.sensor}: no policy asks about its zone {zone}"
-        if sensor.record:
-            yield f"{settings.sensor}: `record` is not used yet: a later release keeps evidence"
-        if settings.sound is SoundUse.KEEP:
-            yield f"{settings.sensor}: `sound: keep` is `judge` for now: a later release keeps evidence"
+        yield from _evidence_warnings(sensor)
         if settings.slots < slots(settings.window, 0, configuration.judge):
             yield (
                 f"{settings.sensor}: {settings.slots} pairs of frames fill the memory that a sensor may have: "
                 "windows that wait long for the judge are dropped; a smaller `longest_side` or fewer zones help"
             )
+
+
+def _evidence_warnings(sensor: SensorConfig) -> Iterator[str]:
+    name, use = sensor.settings.sensor, sensor.evidence
+    if use is EvidenceUse.ORIGINAL and sensor.settings.masks:
+        yield f"{name}: `evidence: original` keeps what is under its masks; only the posters are masked"
+    if sensor.segments is None and sensor.record:
+        yield f"{name}: `record` is a stream for evidence, and none is kept of it (`evidence: off`)"
+    if sensor.segments is None and sensor.settings.sound is SoundUse.KEEP:
+        yield f"{name}: `sound: keep` keeps nothing with `evidence: off`"
 
 
 LOCAL = frozenset({"127.0.0.1", "::1", "localhost"})

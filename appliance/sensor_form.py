@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf, ValidationInfo, WithJsonSchema, field_validator
 
+from appliance.evidence_form import EvidenceUse
 from appliance.form import Duration, Form, Id, Line, Wait, Whole
 from appliance.yaml_marks import SecretName
 from sensors.cues import Box
@@ -145,7 +146,7 @@ class SensorForm(Form):
     source: Source
     """`rtsp://HOST/PATH`, `rtsps://HOST/PATH`, `file:PATH`, `v4l2:/dev/video0` or `mic:default`. No name or password in it."""
     record: Source | None = None
-    """A second stream of the same camera in better quality, for evidence. A later release uses it; `check` says so."""
+    """A second stream of the same camera in better quality: evidence is made of it, and nothing of it is decoded until then."""
     username: Line | None = None
     """The name to log in with."""
     password: Annotated[InstanceOf[SecretName], WithJsonSchema({"type": "string"})] | None = None
@@ -157,7 +158,9 @@ class SensorForm(Form):
     zones: dict[Id, Polygon] = Field(default={}, max_length=16)
     """Named polygons of points `[x, y]`, shares of the picture. A policy with a `zone` is asked about the picture cropped to it."""
     sound: SoundUse = SoundUse.JUDGE
-    """`judge` listens and keeps nothing, `off` does not listen, `keep` adds sound to evidence (a later release makes some)."""
+    """`judge` listens and keeps nothing, `off` does not listen, `keep` adds sound to evidence."""
+    evidence: EvidenceUse = EvidenceUse.ON
+    """`on` keeps a clip of each alarm, with masks burnt in; `original` keeps what is under the masks as well; `off` keeps nothing."""
     stall_after: Wait = timedelta(seconds=10)
     """After so long without anything fresh the source counts as lost and is opened again."""
 
