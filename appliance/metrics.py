@@ -132,7 +132,7 @@ class Metrics:
             self.scores.labels(judgement.policy, judgement.by.value).observe(judgement.log_odds)
 
     def stage(self, stage: str, window_end: Moment, now: Moment) -> None:
-        """How old a window is at a stage: arrived, judged or delivered."""
+        """How old a window is at a stage: arrived, cued (answered from cues), judged (by a model) or delivered (an alarm's opening)."""
         self.stages.labels(stage).observe(max(0.0, now.since(window_end).total_seconds()))
 
     def delivery(self, delivery: Delivery) -> None:

@@ -7,7 +7,7 @@ from alerts.alert import Alert, Change
 from alerts.decision import Decision
 from alerts.notification import Delivery, Notification, Outcome
 from alerts.reason import Reason
-from analyzers.judgement import Judgement
+from analyzers.judgement import JudgeKind, Judgement
 from appliance.clock import Clock
 from appliance.fleet import Fleet
 from appliance.health import Health
@@ -57,7 +57,8 @@ class Report:
         if isinstance(what, Judgement):
             self._metrics.judgement(what)
             if what.log_odds is not None:
-                self._metrics.stage("judged", what.end, self._clock.now())
+                stage = "judged" if what.by.rank > JudgeKind.CUES.rank else "cued"  # cues wait for nobody: they would hide a slow judge
+                self._metrics.stage(stage, what.end, self._clock.now())
             return
         if what.change and what.alert:
             alert = what.alert
