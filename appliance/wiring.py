@@ -11,9 +11,9 @@ from analyzers.cue_judge import CueJudge
 from analyzers.interview import JudgeSettings
 from analyzers.judge import Judge
 from analyzers.judgement import JudgeKind
+from analyzers.omni.plan import ModelError, plan, this_machine
 from analyzers.queue import Queue
 from appliance import __version__
-from analyzers.omni.plan import ModelError, plan, this_machine
 from appliance.clock import Clock
 from appliance.config import Configuration, JudgeConfig
 from appliance.judge_link import AsyncJudge, Budget
