@@ -18,6 +18,7 @@ from appliance.doctor.finding import COLOURS, Finding, Health
 from appliance.doctor.machine import look_at_disk, look_at_machine
 from appliance.doctor.secrecy import look_at_secrets, look_at_state
 from appliance.doctor.sensors import hearing, try_sensors
+from appliance.doctor.telling import try_people, try_speech
 from appliance.keyring import Keyring
 from appliance.yaml_marks import SecretName, read
 
@@ -87,7 +88,7 @@ class _Configured:
         yield from look_at_secrets(Keyring.beside(self.path), sorted(set(_secrets(document.data))))
         yield _untried("model", "judge") if self._is_wrong("judge") else self._model()
         yield from self._sensors(document.data.get("sensors"))
-        yield _untried("broker", "notify") if self._is_wrong("notify") else self._broker()
+        yield from [_untried("broker", "notify")] if self._is_wrong("notify") else self._told()
 
     def _is_wrong(self, *path: str) -> bool:
         """Whether a mistake lies at `path` or within."""
@@ -111,11 +112,16 @@ class _Configured:
         yield from try_sensors((right[name] for name in names if name in right), hearing(self.configuration))
         yield from (_untried(name, f"sensors.{name}") for name in names if name not in right)
 
-    def _broker(self) -> Finding:
-        mqtt = self.configuration.mqtt
-        if mqtt is None:
-            return Finding(what="broker", health=Health.WARNING, says="no notify.mqtt, so nobody is told", do="add notify: mqtt: host: …")
-        return try_broker(mqtt)
+    def _told(self) -> Iterator[Finding]:
+        configuration = self.configuration
+        if configuration.mqtt:
+            yield try_broker(configuration.mqtt)
+        elif not configuration.speech and not configuration.people:
+            yield Finding(what="broker", health=Health.WARNING, says="notify names nobody, so nobody is told", do="add notify: mqtt: host: …")
+        if configuration.speech:
+            phrases = (policy.say for policy in configuration.policies if policy.say)
+            yield from try_speech(configuration.speech, next(phrases, "Alarm."))
+        yield from try_people(configuration.people)
 
 
 def _untried(what: str, where: str) -> Finding:
