@@ -4,7 +4,7 @@ It knows no sensor. Whether what a draft refers to exists is not its business.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -59,12 +59,18 @@ class Offer:
     place: Place
 
 
+@dataclass(slots=True)
+class Shelf:
+    """What all catalogues offer."""
+
+    offers: dict[str, list[Offer]] = field(default_factory=dict)
+    is_whole: bool = True
+    """False: a catalogue could not be read, so that a name that is not here may be in it."""
+
+
 def read_catalogue(file: Path) -> tuple[tuple[Offer, ...], tuple[Problem, ...]]:
-    """What a catalogue offers, and what is wrong with it."""
-    try:
-        document = read(file)
-    except ConfigError as error:
-        return (), error.problems
+    """What a catalogue offers, and what is wrong with it. ConfigError where it cannot be read at all."""
+    document = read(file)
     found = list(document.problems)
     broken: set[str | int] = set()
     try:
@@ -91,22 +97,34 @@ def _id_of(offer: Offer) -> str:
 def drafts(document: Document, entries: Mapping[int, Entry]) -> tuple[tuple[Draft, ...], tuple[Problem, ...]]:
     """The policies that `entries` (by their place in the list) put in force, and what is wrong with them or their catalogues."""
     found: list[Problem] = []
-    offers: dict[str, list[Offer]] = {}
+    shelf = Shelf()
     lines = [(number, entry) for number, entry in entries.items() if isinstance(entry, CatalogueLine)]
     for number, line in lines[:MAX_CATALOGUES]:
-        file = document.file.parent / line.catalogue
-        if not file.is_file():
-            found.append(document.problem(("policies", number, "catalogue"), f"there is no file {file}"))
-            continue
-        offered, wrong = read_catalogue(file)
-        found += wrong
-        found += list(_repeated(offered))
-        for offer in offered:
-            offers.setdefault(_id_of(offer), []).append(offer)
+        found += _put_on(shelf, Place(document=document, path=("policies", number, "catalogue")), line.catalogue)
+    shelf.is_whole &= len(lines) <= MAX_CATALOGUES
     found += [document.problem(("policies", number), f"more than {MAX_CATALOGUES} catalogues") for number, _ in lines[MAX_CATALOGUES:]]
-    drafted = [_draft(Place(document=document, path=("policies", number)), entry, offers) for number, entry in entries.items()]
+    drafted = [_draft(Place(document=document, path=("policies", number)), entry, shelf) for number, entry in entries.items()]
     found += [draft for draft in drafted if isinstance(draft, Problem)]
     return tuple(draft for draft in drafted if isinstance(draft, Draft)), tuple(found)
+
+
+def _put_on(shelf: Shelf, place: Place, written: str) -> Iterator[Problem]:
+    """Put a catalogue's offers on the shelf; what is wrong with it."""
+    file = place.document.file.parent / written
+    if not file.is_file():
+        shelf.is_whole = False
+        yield place.problem(f"there is no file {file}", "a path is relative to the folder of the file that names it")
+        return
+    try:
+        offered, wrong = read_catalogue(file)
+    except ConfigError as error:
+        shelf.is_whole = False
+        yield from error.problems
+        return
+    yield from wrong
+    yield from _repeated(offered)
+    for offer in offered:
+        shelf.offers.setdefault(_id_of(offer), []).append(offer)
 
 
 def _repeated(offered: Iterable[Offer]) -> Iterator[Problem]:
@@ -118,18 +136,20 @@ def _repeated(offered: Iterable[Offer]) -> Iterator[Problem]:
         seen.add(name)
 
 
-def _draft(place: Place, entry: Entry, offers: Mapping[str, list[Offer]]) -> Draft | Problem | None:
+def _draft(place: Place, entry: Entry, shelf: Shelf) -> Draft | Problem | None:
     match entry:
         case PolicyForm():
             return Draft(form=entry, place=place, own=frozenset(PolicyForm.model_fields))
         case UseForm():
-            return _used(place, entry, offers)
+            return _used(place, entry, shelf)
         case _:
             return None
 
 
-def _used(place: Place, use: UseForm, offers: Mapping[str, list[Offer]]) -> Draft | Problem | None:
-    found = offers.get(use.use, [])
+def _used(place: Place, use: UseForm, shelf: Shelf) -> Draft | Problem | None:
+    found, offers = shelf.offers.get(use.use, []), shelf.offers
+    if not found and not shelf.is_whole:
+        return None
     if not found:
         on_offer = f"on offer: {', '.join(offers)}" if offers else "name its catalogue, like - catalogue: policies/factory.yaml"
         hint = did_you_mean(use.use, offers) or on_offer

@@ -23,10 +23,12 @@ from sensors.window import Sense
 
 MAX_SHOWN = 50
 """Mistakes that are shown; of more only the number is told."""
+NOT_FOUND, INSTANT, ANY = "not found", "an instant", "any"
+"""Words in the table of alarms that its legend explains."""
 
 
 def run_check(path: Path, console: Console) -> int:
-    """Check `path` and print what there is to say. 0: it is right; 1: it is not, or its model cannot be used."""
+    """Check `path` and print what there is to say. 0: it is right, whether or not its model is on this machine yet; 1: it holds mistakes."""
     try:
         configuration = load(path)
     except ConfigError as error:
@@ -36,15 +38,17 @@ def run_check(path: Path, console: Console) -> int:
     console.print(f"[green]right[/green]  {escape(str(path))}: {escape(_summary(configuration))}", highlight=False, soft_wrap=True)
     if found.policies:
         console.print(_alarms(found))
+        for line in _legend(found):
+            console.print(f"[dim]{escape(line)}[/dim]", highlight=False)
     console.print(_costs(found, configuration))
     for line in _totals(found, configuration):
         console.print(line, highlight=False)
     for line in _evidence(configuration):
         console.print(line, highlight=False)
-    model_problem = _model(configuration, console)
+    _model(configuration, console)
     for warning in found.warnings:
         console.print(f"[yellow]warning[/yellow]  {escape(warning)}", highlight=False)
-    return int(model_problem)
+    return 0
 
 
 def print_problems(problems: tuple[Problem, ...], console: Console) -> None:
@@ -86,13 +90,33 @@ def _alarms(found: Outlook) -> Table:
     return table
 
 
+def _shortest(line: PolicyLine) -> str:
+    """How long an event must last at least to open it."""
+    if line.policy.trigger.count == 1 or line.timing.confirms_itself:
+        return INSTANT
+    return f"> {show_duration(line.timing.shortest)}" if line.timing.shortest else ANY
+
+
+def _legend(found: Outlook) -> Iterator[str]:
+    """What the words in the table of alarms mean: those that are in it."""
+    yield "soonest: a glimpse of the event in a window is enough; latest: it has to fill a window, which then waits for the judge"
+    if any(line.timing.latest_if_still is None for line in found.policies):
+        yield f"{NOT_FOUND}: what stirs nothing (`wake`) is never asked about; `patrol: 5m` would find it within that time more"
+    shortest = {_shortest(line) for line in found.policies}
+    if INSTANT in shortest:
+        yield f"{INSTANT}: a single frame or sound can open it, as one window is enough or windows overlap"
+    if ANY in shortest:
+        yield f"{ANY}: however short, where it falls into two windows that follow each other"
+    if shortest - {INSTANT, ANY}:
+        yield "> and a time: what is over sooner opens nothing"
+
+
 def _alarm_row(line: PolicyLine) -> tuple[str, ...]:
     policy, timing = line.policy, line.timing
-    still = "not found" if timing.latest_if_still is None else show_duration(timing.latest_if_still)
-    shortest = "an instant" if policy.trigger.count == 1 or timing.confirms_itself else f"> {show_duration(timing.shortest)}"
+    still = NOT_FOUND if timing.latest_if_still is None else show_duration(timing.latest_if_still)
     clears = f"{show_duration(timing.clears_soonest)} to {show_duration(timing.clears_latest)}"
     where = f"{policy.id}\n {policy.trigger.count} of {policy.trigger.of}, {', '.join(line.views)}"
-    return where, show_duration(timing.soonest), show_duration(timing.latest), still, shortest, clears
+    return where, show_duration(timing.soonest), show_duration(timing.latest), still, _shortest(line), clears
 
 
 def _costs(found: Outlook, configuration: Configuration) -> Table:
@@ -153,15 +177,14 @@ def _evidence(configuration: Configuration) -> Iterator[str]:
     yield f"Until then the newest {most_s:.0f} s of {len(rings)} {_plural('sensor', len(rings))} lie in {room}; at 4 Mbit/s, {reach_s:.0f} s of each."
 
 
-def _model(configuration: Configuration, console: Console) -> bool:
-    """Say what the model needs; True where it cannot be used."""
+def _model(configuration: Configuration, console: Console) -> None:
+    """Say what the model needs, or why this machine is not ready for it: that is no mistake in the file, which may be checked elsewhere."""
     judge = configuration.judge
     if judge.model is None:
-        return False
+        return
     try:
-        planned = plan(judge.model, judge.quantization, this_machine(judge.device))
+        console.print(f"Model: {escape(str(plan(judge.model, judge.quantization, this_machine(judge.device))))}", highlight=False)
     except ModelError as error:
-        console.print(f"[bold red]model[/bold red]  {escape(str(error))}", highlight=False)
-        return True
-    console.print(f"Model: {escape(str(planned))}", highlight=False)
-    return False
+        meanwhile = "cues stand in for it" if judge.fallback else "nobody answers"
+        says = f"the configuration is right, but its model cannot run on this machine yet, and until then {meanwhile}: {error}"
+        console.print(f"[yellow]not ready[/yellow]  {escape(says)}", highlight=False)

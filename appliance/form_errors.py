@@ -37,6 +37,20 @@ _MESSAGES = {
 }
 """By pydantic's name for the error; its own words where there are none here."""
 
+_FIGURES = frozenset(
+    {"float_type", "int_type", "int_from_float", "finite_number", "greater_than", "greater_than_equal", "less_than", "less_than_equal"}
+)
+
+_OTHER_WORDS = {
+    **dict.fromkeys(("hearing", "audio", "ears", "microphone", "mic", "noise", "listen"), "sound"),
+    **dict.fromkeys(("vision", "video", "picture", "image", "eyes", "camera", "seeing"), "sight"),
+    **dict.fromkeys(("warning", "warn", "normal", "minor"), "medium"),
+    **dict.fromkeys(("major", "error", "severe"), "high"),
+    **dict.fromkeys(("info", "notice", "information"), "low"),
+    **dict.fromkeys(("emergency", "fatal", "urgent"), "critical"),
+}
+"""What else people call some words: those are not near by their letters."""
+
 _KEY = "[key]"
 """pydantic's mark for an error with a key itself."""
 
@@ -57,7 +71,8 @@ def _problem(document: Document, form: type[Form], detail: ErrorDetails, under: 
     if kind in {"enum", "literal_error"}:
         return _unknown_word(document, path, detail["input"], str(detail["ctx"]["expected"]))
     reason = detail.get("ctx", {}).get("error")
-    return document.problem(path, _message(detail), at_key=last == _KEY, hint=reason.hint if isinstance(reason, HintedError) else "")
+    hint = reason.hint if isinstance(reason, HintedError) else _unit(form, detail)
+    return document.problem(path, _message(detail), at_key=last == _KEY, hint=hint)
 
 
 def _message(detail: ErrorDetails) -> str:
@@ -74,7 +89,9 @@ def _message(detail: ErrorDetails) -> str:
 def _unknown_word(document: Document, path: Path_, value: object, expected: str) -> Problem:
     words = expected.replace("'", "").replace(" or ", ", ").split(", ")
     shown = f'"{value}"' if isinstance(value, str) else "this" if isinstance(value, list | dict | SecretName) else str(value)
-    return document.problem(path, f"{shown} is not one of: {', '.join(words)}", hint=did_you_mean(str(value), words), at_key=path[-1] == _KEY)
+    other = _OTHER_WORDS.get(str(value).lower())
+    hint = f'did you mean "{other}"?' if other in words else did_you_mean(str(value), words)
+    return document.problem(path, f"{shown} is not one of: {', '.join(words)}", hint=hint, at_key=path[-1] == _KEY)
 
 
 def _known(word: str, known: tuple[str, ...]) -> str:
@@ -87,13 +104,23 @@ def keys(form: type[Form], path: tuple[str | int, ...]) -> Iterator[str]:
         yield from here.model_fields
 
 
+def _unit(form: type[Form], detail: ErrorDetails) -> str:
+    """Of a figure that cannot be: what it is a figure of, since a bound without its unit says little."""
+    return _described(form, detail["loc"]) if detail["type"] in _FIGURES and detail["input"] is not None else ""
+
+
 def _about(form: type[Form], path: tuple[str | int, ...]) -> str:
-    """What a field is for: the first sentence of the text under it."""
+    """What a field is for."""
+    return _described(form, path) or "it has no default"
+
+
+def _described(form: type[Form], path: tuple[str | int, ...]) -> str:
+    """The first line of the text under a field; nothing where there is none."""
     for here in _forms_at(form, path[:-1]):
         field = here.model_fields.get(str(path[-1]))
         if field and field.description:
             return field.description.split("\n")[0]
-    return "it has no default"
+    return ""
 
 
 def _forms_at(form: type[Form], path: tuple[str | int, ...]) -> tuple[type[Form], ...]:

@@ -157,6 +157,12 @@ def test_a_mistake_in_a_catalogue_is_told_in_the_catalogue_used_or_not(tmp_path:
     ]
 
 
+def test_of_a_catalogue_that_cannot_be_read_only_that_is_told(tmp_path: Path) -> None:
+    says = told(tmp_path, "  - {use: fire, sensors: [cam]}\n  - {use: leak, sensors: [cam]}\n", OFFERED + "  - {id: [\n")
+    assert len(says) == 1
+    assert says[0].startswith("offered.yaml:")
+
+
 def test_what_does_not_fit_the_sensor_is_told_where_it_was_written(tmp_path: Path) -> None:
     offered = OFFERED.replace("patrol: 30s", "zone: gate")
     assert told(tmp_path, "  - {use: fire, sensors: [cam]}\n", offered) == ['offered.yaml:8:11: policies.fire.zone: cam has no zone "gate"']
