@@ -4,7 +4,9 @@ import logging
 from dataclasses import dataclass
 
 from alerts.alert import Alert, Change
+from alerts.channels.current import Figures
 from alerts.decision import Decision
+from alerts.names import SELF_TEST
 from alerts.notification import Delivery, Notification, Outcome
 from alerts.reason import Reason
 from analyzers.judgement import JudgeKind, Judgement
@@ -53,7 +55,9 @@ class Report:
         self._parts = parts
 
     def decided(self, what: Judgement | Decision) -> None:
-        """Metrics of everything that was decided; the log of what changed."""
+        """Metrics of everything that was decided, but of no test; the log of what changed."""
+        if (what.policy if isinstance(what, Judgement) else what.track.policy) == SELF_TEST:
+            return
         if isinstance(what, Judgement):
             self._metrics.judgement(what)
             if what.log_odds is not None:
@@ -70,7 +74,7 @@ class Report:
         """An attempt to tell."""
         self._metrics.delivery(delivery)
         end = notification.alert.window_end
-        if delivery.outcome in TOLD and notification.change in (Change.OPENED, Change.REOPENED) and end:
+        if delivery.outcome in TOLD and not notification.alert.test and notification.change in (Change.OPENED, Change.REOPENED) and end:
             self._metrics.stage("delivered", end, delivery.at)
 
     def measured(self, work: Work) -> None:
@@ -89,19 +93,19 @@ class Report:
         metrics.alarms.tracks(parts.pipeline.tracks(), self._clock.now())
         metrics.outbox(parts.outbox.statistics())
 
-    def heartbeat(self) -> dict[str, float]:
+    def heartbeat(self) -> Figures:
         """The figures that travel with each heartbeat."""
         parts = self._parts
         status, now = parts.fleet.status().values(), self._clock.now()
-        return {
-            "sensors": len(status),
-            "sensors_online": sum(sensor.delivers(now) for sensor in status),
-            "judge_ready": int(parts.judge.ready),
-            "alarms": sum(track.is_open for track in parts.pipeline.tracks()),
-        }
+        return Figures(
+            sensors=len(status),
+            sensors_online=sum(sensor.delivers(now) for sensor in status),
+            judge_ready=parts.judge.ready,
+            alarms=sum(track.is_open for track in parts.pipeline.tracks()),
+        )
 
     def status(self) -> str:
         """A line for the service manager."""
         beat, parts = self.heartbeat(), self._parts
         judge = f"judge {parts.judge.news.condition.value}" if parts.pipeline.judge else "cues judge"
-        return f"{beat['sensors_online']}/{beat['sensors']} sensors, {judge}, {beat['alarms']} {'alarm' if beat['alarms'] == 1 else 'alarms'}"
+        return f"{beat.sensors_online}/{beat.sensors} sensors, {judge}, {beat.alarms} {'alarm' if beat.alarms == 1 else 'alarms'}"
