@@ -26,7 +26,7 @@ SPEAKING_S = 10.0
 LONGEST = timedelta(seconds=30)
 """An announcement that is longer is cut off there."""
 MAX_CACHED = 400
-MAX_CACHED_BYTES = 100 << 20
+MAX_CACHED_BYTES = 50 << 20
 MAX_KEPT = 100
 """Announcements that are kept as files; the oldest goes."""
 MAX_PROBLEM = 160
