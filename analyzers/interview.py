@@ -13,6 +13,8 @@ class Quantization(StrEnum):
     """How the model's weights are held."""
 
     NF4 = "nf4"
+    NF4_DOUBLE = "nf4-double"
+    """The scales of four bits in eight."""
     INT8 = "int8"
     NONE = "none"
 
@@ -97,6 +99,6 @@ class Answers:
     judgements: tuple[Judgement, ...]
     media_tokens: int = 0
     took_s: float = 0.0
-    more: bool = False
     device_bytes: int = 0
     """Memory of the accelerator that the judge holds; 0 on a processor."""
+    more: bool = False

@@ -110,7 +110,7 @@ class JudgeForm(Form):
     model: FilePath | None = None
     """The model's folder, relative to this file. Needed with `kind: omni`."""
     quantization: Quantization = Quantization.NF4
-    """How weights are held: `nf4` (about 19 GB for 30B-A3B), `int8` (about 33 GB) or `none` (about 63 GB)."""
+    """How weights are held: `nf4` (21 GB for 30B-A3B), `nf4-double` (19 GB), `int8` (34 GB) or `none` (63 GB); on a CPU more."""
     device: Device = Device.AUTO
     """`auto` takes a GPU if there is one; `cuda` insists on it; `cpu`."""
     threads: Annotated[Whole, Field(ge=1, le=256)] | None = None

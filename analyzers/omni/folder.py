@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from analyzers.interview import Quantization
+
 SUPPORTED = {"qwen3_omni_moe": "thinker_config", "qwen3_omni_moe_thinker": None}
 """Model types that can judge, and where in their configuration the thinker's is."""
 UNFIT = {
@@ -16,6 +18,8 @@ UNFIT = {
 }
 """Siblings with the same architecture and other habits. They differ in name only."""
 INSTRUCT = "take Qwen3-Omni-30B-A3B-Instruct"
+RECORD, FORMAT = "omniwatch.json", 1
+"""The record in a folder that `omniwatch quantize` has made, and what it looks like."""
 TOKENIZERS = ("tokenizer.json", "vocab.json")
 EXTRACTORS = ("preprocessor_config.json", "processor_config.json")
 MAX_HEADER_BYTES = 100_000_000
@@ -38,6 +42,19 @@ class ModelError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """A tensor as it lies in a shard."""
+
+    shard: Path
+    shape: tuple[int, ...]
+    dtype: str
+    """As safetensors calls it: `BF16`, `F32`, `U8`, ..."""
+    start: int
+    """Where its bytes begin in the file."""
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFolder:
     """What a folder holds."""
 
@@ -45,8 +62,10 @@ class ModelFolder:
     thinker: Mapping[str, Any]
     """The thinker's part of config.json. Outside text; whoever reads a figure from it checks it."""
     shards: tuple[Path, ...]
-    tensors: Mapping[str, tuple[int, ...]]
-    """Shape by name, of all shards."""
+    tensors: Mapping[str, Stored]
+    """By name, of all shards."""
+    quantization: Quantization | None = None
+    """How the weights are packed already, where `omniwatch quantize` has done it."""
 
     def digest(self) -> str:
         """16 digits that tell this model from others: configuration, tokenizer, headers, and samples of the weights."""
@@ -84,8 +103,8 @@ def read(path: Path) -> ModelFolder:
         if (path / name).is_file():
             _json(path / name)  # the libraries' own complaints about half a file come late, and say little
     shards = _shards(path)
-    tensors = {name: shape for shard in shards for name, shape in _header(shard).items()}
-    return ModelFolder(path=path, thinker=thinker, shards=shards, tensors=tensors)
+    tensors = {name: stored for shard in shards for name, stored in _header(shard).items()}
+    return ModelFolder(path=path, thinker=thinker, shards=shards, tensors=tensors, quantization=_quantization(path))
 
 
 def _refuse_unfit(path: Path) -> None:
@@ -126,8 +145,22 @@ def _shards(path: Path) -> tuple[Path, ...]:
     return tuple(path / name for name in sorted(names))
 
 
-def _header(shard: Path) -> dict[str, tuple[int, ...]]:
-    """Shapes by name, from a safetensors file's header; checked against the file's size, so half a download is found before it is loaded."""
+def _quantization(path: Path) -> Quantization | None:
+    """How the folder's weights are packed, from the record that `omniwatch quantize` leaves; None where there is none."""
+    record = path / RECORD
+    if not record.is_file():
+        return None
+    said = _json(record)
+    if said.get("format") != FORMAT:
+        raise ModelError(f"{record} is of format {said.get('format')!r}, this omniwatch reads {FORMAT}: make it again with `omniwatch quantize`")
+    try:
+        return Quantization(str(said.get("quantization")))
+    except ValueError:
+        raise ModelError(f"{record} names no quantization that is known here: make it again with `omniwatch quantize`") from None
+
+
+def _header(shard: Path) -> dict[str, Stored]:
+    """Tensors by name, from a safetensors file's header; checked against the file's size, so half a download is found before it is loaded."""
     try:
         with shard.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
@@ -135,10 +168,16 @@ def _header(shard: Path) -> dict[str, tuple[int, ...]]:
                 raise ModelError(f"{shard} is no safetensors file; download it again")
             header = json.loads(file.read(length))
         header.pop("__metadata__", None)
-        tensors = {str(name): tuple(int(side) for side in entry["shape"]) for name, entry in header.items()}
-        end = 8 + length + max((int(entry["data_offsets"][1]) for entry in header.values()), default=0)
+        tensors = {str(name): _stored(shard, entry, 8 + length) for name, entry in header.items()}
+        end = max((each.start + each.bytes for each in tensors.values()), default=8 + length)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise ModelError(f"{shard} cannot be read ({type(error).__name__}: {error}); download it again") from None
     if shard.stat().st_size < end:
         raise ModelError(f"{shard} has {shard.stat().st_size} of its {end} bytes: the download is not complete")
     return tensors
+
+
+def _stored(shard: Path, entry: Mapping[str, Any], base: int) -> Stored:
+    start, stop = (int(offset) for offset in entry["data_offsets"])
+    shape = tuple(int(side) for side in entry["shape"])
+    return Stored(shard=shard, shape=shape, dtype=str(entry["dtype"]), start=base + start, bytes=stop - start)

@@ -41,7 +41,7 @@ _PARTS = (
     (re.compile(r"(^|\.)audio_tower\."), Part.SOUND),
     (re.compile(r"(^|\.)visual\."), Part.SIGHT),
     (re.compile(r"\.mlp\.experts\."), Part.EXPERTS),
-    (re.compile(r"\.(self_attn\.[qkvo]_proj|mlp\.(gate|up|down)_proj)\.weight$"), Part.ATTENTION),
+    (re.compile(r"\.(self_attn\.[qkvo]_proj|mlp\.(gate|up|down)_proj)\.weight(_[a-z]+)?$"), Part.ATTENTION),
     (re.compile(r"(^|\.)embed_tokens\."), Part.EMBEDDINGS),
     (re.compile(r"(^|\.)lm_head\."), Part.HEAD),
 )

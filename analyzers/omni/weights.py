@@ -1,12 +1,13 @@
 """Loads a Qwen3-Omni folder as its thinker alone, offline, quantized while it is read, and refuses what is not what was asked for.
 
-When the pin of transformers moves, look at: the hooks of `experts.py` (register_quantizer, _process_model_before_weight_loading,
-param_needs_quantization, ConversionOps.convert), the fused names gate_up_proj and down_proj, the attention registry of `tree.py`, that
-the text model hands `tree` on to its attention, support_avx512bf16_for_cpu of bitsandbytes' Linear4bit, and the names in UNQUANTIZED.
+When the pin of transformers moves, look at: the hooks of `quantizer.py` (register_quantizer, _process_model_before_weight_loading,
+param_needs_quantization, ConversionOps.convert), HF_DEACTIVATE_ASYNC_LOAD, the fused names gate_up_proj and down_proj, the attention
+registry of `tree.py`, that the text model hands `tree` on to its attention, `mm_encoder_outputs`, and the vision tower's attention in `sight.py`.
 The tests of `tests/analyzers/test_omni_*.py` fail where one of them has changed.
 """
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,18 +20,16 @@ from torch import nn
 from transformers import AutoConfig, AutoTokenizer, Qwen3OmniMoeThinkerForConditionalGeneration, WhisperFeatureExtractor
 
 from analyzers.interview import JudgeSettings, Quantization
-from analyzers.omni.experts import Int8Config, Nf4Config
+from analyzers.omni import artefact
 from analyzers.omni.folder import ModelFolder, read
+from analyzers.omni.machine import Machine, free_bytes
+from analyzers.omni.packing import PACKINGS
 from analyzers.omni.parameters import Part, part_of
-from analyzers.omni.plan import Machine, ModelError, Plan, plan
+from analyzers.omni.plan import SLACK, ModelError, Plan, plan
 from analyzers.omni.prompt import Prompt, PromptError
+from analyzers.omni.quantizer import PackedConfig
 from analyzers.omni.sight import quicken
 from analyzers.omni.tree import ATTENTION
-
-UNQUANTIZED = ("model.visual", "model.audio_tower", "lm_head")
-"""Full names from the start: a bare "visual" is ignored in silence."""
-SLACK = 0.01
-"""How far the bytes of a part may be from the plan."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -44,11 +43,11 @@ class Loaded:
     device: torch.device
     weight_bytes: int
     fingerprint: str
+    """Artefact, quantization, library versions and device: a score of another is another score."""
+
     def device_bytes(self) -> int:
         """Memory of the accelerator that this process holds now; 0 on a processor."""
         return torch.cuda.memory_reserved(self.device) if self.device.type == "cuda" else 0
-
-    """Artefact, quantization, library versions and device: a score of another is another score."""
 
 
 def load(settings: JudgeSettings) -> Loaded:
@@ -60,7 +59,7 @@ def load(settings: JudgeSettings) -> Loaded:
     planned = plan(path, settings.quantization, _free(device))
     found = read(path)
     try:
-        model = _thinker(path, settings.quantization, device)
+        model = _thinker(found, settings.quantization, device)
         tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
         extractor = WhisperFeatureExtractor.from_pretrained(path, local_files_only=True)
         prompt = Prompt(tokenizer)
@@ -89,44 +88,39 @@ def _free(device: torch.device) -> Machine:
     """The machine with the memory that is free now."""
     if device.type == "cuda":
         return Machine(device="cuda", memory_bytes=torch.cuda.mem_get_info(device)[0])
-    fields = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
-    return Machine(device="cpu", memory_bytes=int(fields["MemAvailable"].split()[0]) * 1024)
+    return Machine(device="cpu", memory_bytes=free_bytes())
 
 
-def _thinker(path: Path, quantization: Quantization, device: torch.device) -> Qwen3OmniMoeThinkerForConditionalGeneration:
+def _thinker(found: ModelFolder, quantization: Quantization, device: torch.device) -> Qwen3OmniMoeThinkerForConditionalGeneration:
     # A CPU without units for bfloat16 is two to three times slower in it.
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
-    config = AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False)
+    model = artefact.load(found, device, dtype) if found.quantization else from_source(found, quantization, device, dtype)
+    model.set_attn_implementation({"text_config": ATTENTION, "vision_config": "sdpa", "audio_config": "sdpa"})
+    quicken(model.model.visual)
+    return model.eval()
+
+
+def from_source(
+    found: ModelFolder, quantization: Quantization, device: torch.device, dtype: torch.dtype, *, packed: Callable[[int], None] = lambda _: None
+) -> Qwen3OmniMoeThinkerForConditionalGeneration:
+    """A checkpoint's thinker, packed while it is read; `packed` is told how many numbers have been."""
+    os.environ["HF_DEACTIVATE_ASYNC_LOAD"] = "1"  # or threads read ahead of what is stacked and joined, and that is most of the model twice
+    config = AutoConfig.from_pretrained(found.path, local_files_only=True, trust_remote_code=False)
+    packing = PACKINGS.get(quantization)
     model, told = Qwen3OmniMoeThinkerForConditionalGeneration.from_pretrained(
-        path,
+        found.path,
         config=getattr(config, "thinker_config", config),
         dtype=dtype,
         local_files_only=True,
         use_safetensors=True,
         device_map={"": device.type},
         output_loading_info=True,
-        **_quantized(quantization, dtype),
+        **({"quantization_config": PackedConfig(packing, dtype, packed)} if packing else {}),
     )
     lacking = sorted(told["missing_keys"])
     if lacking:
-        raise ModelError(f"{path} lacks {len(lacking)} weights ({lacking[0]} …), which would be random; download it again")
-    model.set_attn_implementation({"text_config": ATTENTION, "vision_config": "sdpa", "audio_config": "sdpa"})
-    quicken(model.model.visual)
-    for module in model.modules():
-        if isinstance(module, bitsandbytes.nn.Linear4bit):
-            # It would compute in bfloat16 on a CPU that can: less than half as quick on long rows, and scores that differ from CPU to CPU.
-            module.support_avx512bf16_for_cpu = False
-    return model.eval()
-
-
-def _quantized(quantization: Quantization, dtype: torch.dtype) -> dict[str, Any]:
-    match quantization:
-        case Quantization.NF4:
-            return {"quantization_config": Nf4Config(dtype=dtype, skip=UNQUANTIZED)}
-        case Quantization.INT8:
-            return {"quantization_config": Int8Config(dtype=dtype, skip=UNQUANTIZED)}
-        case Quantization.NONE:
-            return {}
+        raise ModelError(f"{found.path} lacks {len(lacking)} weights ({lacking[0]} …), which would be random; download it again")
+    return model
 
 
 def verify(model: nn.Module, planned: Plan) -> int:
@@ -142,14 +136,12 @@ def verify(model: nn.Module, planned: Plan) -> int:
 
 
 def held_bytes(model: nn.Module) -> Mapping[Part, int]:
-    """Bytes of the weights by part, with the scales that bitsandbytes keeps beside them."""
+    """Bytes of the weights by part."""
     held = dict.fromkeys(Part, 0)
     for name, parameter in model.named_parameters():
-        state = getattr(parameter, "quant_state", None)
-        tensors = (parameter, getattr(parameter, "SCB", None), state.absmax if state is not None else None)
         part = part_of(name)
         if part is not None:
-            held[part] += sum(tensor.numel() * tensor.element_size() for tensor in tensors if tensor is not None)
+            held[part] += parameter.numel() * parameter.element_size()
     return held
 
 

@@ -9,15 +9,15 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from bitsandbytes.functional import dequantize_4bit  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
 from analyzers.interview import JudgeSettings, Quantization  # noqa: E402
 from analyzers.judge import Question  # noqa: E402
-from analyzers.omni.experts import INT8, NF4, PackedExperts, Packing  # noqa: E402
 from analyzers.omni.folder import ModelError, read  # noqa: E402
 from analyzers.omni.judge import OmniJudge  # noqa: E402
+from analyzers.omni.packed import PackedExperts, PackedLinear  # noqa: E402
+from analyzers.omni.packing import PACKINGS  # noqa: E402
 from analyzers.omni.plan import Machine, plan_of  # noqa: E402
 from analyzers.omni.weights import held_bytes, load, verify  # noqa: E402
 from tests.analyzers import tiny  # noqa: E402
@@ -35,7 +35,10 @@ def load_as(folder: Path, quantization: Quantization) -> "Loaded":
     return load(JudgeSettings(model=str(folder), quantization=quantization, device="cpu"))
 
 
-@pytest.mark.parametrize(("quantization", "dtype"), [(Quantization.NF4, torch.uint8), (Quantization.INT8, torch.int8)])
+DTYPES = [(Quantization.NF4, torch.uint8), (Quantization.NF4_DOUBLE, torch.uint8), (Quantization.INT8, torch.int8)]
+
+
+@pytest.mark.parametrize(("quantization", "dtype"), DTYPES)
 def test_experts_are_quantized_as_well_as_attention_and_the_rest_is_not(tiny_folder: Path, quantization: Quantization, dtype: torch.dtype) -> None:
     model = load_as(tiny_folder, quantization).model
     types = {name: parameter.dtype for name, parameter in model.named_parameters()}
@@ -51,8 +54,9 @@ def test_experts_are_quantized_as_well_as_attention_and_the_rest_is_not(tiny_fol
 def test_the_bytes_of_every_part_are_those_of_the_plan(tiny_folder: Path, quantization: Quantization) -> None:
     found = load_as(tiny_folder, quantization)
     planned = plan_of(read(tiny_folder).thinker, quantization, BOX)
-    assert held_bytes(found.model) == planned.part_bytes
-    assert found.weight_bytes == planned.weight_bytes
+    # The scales' own scales are fewer by a hair in matrices that do not divide into groups of 256.
+    assert held_bytes(found.model) == pytest.approx(planned.part_bytes, rel=0.005 if quantization is Quantization.NF4_DOUBLE else 0)
+    assert found.weight_bytes == sum(held_bytes(found.model).values())
 
 
 def test_a_model_that_is_not_what_was_asked_for_is_refused_with_the_figures(loaded: "Loaded", tiny_folder: Path) -> None:
@@ -71,16 +75,24 @@ def test_bitsandbytes_alone_would_leave_the_experts_as_they_are(tiny_folder: Pat
         verify(model, plan_of(read(tiny_folder).thinker, Quantization.NF4, BOX))
 
 
-@pytest.mark.parametrize(("packing", "worst"), [(NF4, 0.13), (INT8, 0.006)])
-def test_packed_experts_do_what_the_fused_ones_do_with_the_unpacked_weights(packing: Packing, worst: float) -> None:
+WORST_WEIGHT = {Quantization.NF4: 0.155, Quantization.NF4_DOUBLE: 0.16, Quantization.INT8: 0.006}  # half of NF4's widest gap, and a little
+
+
+def fill(packed: PackedExperts | PackedLinear, name: str, matrices: list[torch.Tensor]) -> None:
+    pieces = [packed.packing.pack(one) for one in matrices]
+    for field in pieces[0]:
+        whole = pieces[0][field] if isinstance(packed, PackedLinear) else torch.stack([piece[field] for piece in pieces])
+        setattr(packed, f"{name}{field}", torch.nn.Parameter(whole, requires_grad=False))
+
+
+@pytest.mark.parametrize("quantization", WORST_WEIGHT)
+def test_packed_experts_do_what_the_fused_ones_do_with_the_unpacked_weights(quantization: Quantization) -> None:
     fused = tiny.thinker(tiny.tokenizer()).model.language_model.layers[0].mlp.experts
-    packed = PackedExperts(fused, packing, torch.float32)
+    packed = PackedExperts(fused, PACKINGS[quantization], torch.float32)
     for name in ("gate_up_proj", "down_proj"):
-        pieces = [packing.pack(one) for one in getattr(fused, name).detach()]
-        setattr(packed, name, torch.nn.Parameter(torch.stack([numbers for numbers, _ in pieces]), requires_grad=False))
-        setattr(packed, f"{name}_scales", torch.nn.Parameter(torch.stack([scales for _, scales in pieces]), requires_grad=False))
-        unpacked = torch.stack([packed.weight(name, expert) for expert in range(8)])
-        assert (unpacked - getattr(fused, name)).abs().max() < worst * getattr(fused, name).abs().max()
+        fill(packed, name, list(getattr(fused, name).detach()))
+        unpacked = torch.stack([packed.matrix(name, expert) for expert in range(8)])
+        assert (unpacked - getattr(fused, name)).abs().max() < WORST_WEIGHT[quantization] * getattr(fused, name).abs().max()
         getattr(fused, name).data = unpacked
     hidden = torch.randn(40, tiny.HIDDEN)
     index = torch.stack([torch.randperm(8)[:2] for _ in range(40)])
@@ -88,8 +100,30 @@ def test_packed_experts_do_what_the_fused_ones_do_with_the_unpacked_weights(pack
     assert torch.allclose(packed(hidden, index, weights), fused(hidden, index, weights), atol=1e-4)
 
 
+@pytest.mark.parametrize("quantization", WORST_WEIGHT)
+def test_a_packed_layer_is_the_product_with_its_unpacked_matrix(quantization: Quantization) -> None:
+    linear, hidden = torch.nn.Linear(64, 192), torch.randn(50, 64)
+    packed = PackedLinear(linear, PACKINGS[quantization], torch.float32)
+    fill(packed, "weight", [linear.weight.detach()])
+    matrix = packed.matrix("weight")
+    assert (matrix - linear.weight).abs().max() < WORST_WEIGHT[quantization] * linear.weight.abs().max()
+    assert torch.allclose(packed(hidden), hidden @ matrix.T + linear.bias, atol=1e-5)
+
+
+def test_the_same_numbers_are_packed_the_same_in_sixteen_bits_and_in_thirty_two() -> None:
+    exact = torch.randn(128, 192).to(torch.bfloat16)
+    for packing in PACKINGS.values():
+        half, full = packing.pack(exact), packing.pack(exact.float())
+        assert all(torch.equal(half[field], full[field]) for field in full)
+
+
+def test_a_matrix_that_cannot_be_packed_says_what_to_do() -> None:
+    with pytest.raises(ModelError, match=r"3x5 does not divide into blocks of 64; load this model with `quantization: int8`"):
+        PackedLinear(torch.nn.Linear(5, 3), PACKINGS[Quantization.NF4], torch.float32)
+
+
 # A random model's routing hangs on a hair, so four bits move it far; a trained one moves by hundredths.
-WORST = {Quantization.NF4: 1.5, Quantization.INT8: 0.1}
+WORST = {Quantization.NF4: 1.5, Quantization.NF4_DOUBLE: 1.5, Quantization.INT8: 0.1}
 
 
 @pytest.mark.parametrize("quantization", WORST)
@@ -104,14 +138,6 @@ def test_a_quantized_model_answers_nearly_as_the_full_one(
     ]
     differences = [abs(full - quantized) for full, quantized in zip(*found, strict=True)]
     assert 0 < max(differences) < WORST[quantization]
-
-
-def test_four_bits_are_computed_with_in_float32_on_any_cpu(tiny_folder: Path) -> None:
-    found = load_as(tiny_folder, Quantization.NF4).model.model.language_model.layers[0].self_attn.q_proj
-    matrix = dequantize_4bit(found.weight.data, found.weight.quant_state)
-    hidden = torch.randn(50, tiny.HIDDEN)
-    with torch.inference_mode():
-        assert torch.allclose(found(hidden), hidden @ matrix.T, atol=1e-5)
 
 
 def test_weights_that_are_missing_are_not_made_up(tiny_folder: Path, tmp_path: Path) -> None:

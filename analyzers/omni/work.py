@@ -1,0 +1,73 @@
+"""What loading a thinker and judging with it take besides its weights: arithmetic over its configuration."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+from analyzers.omni.media import MERGE, PATCH, PATCH_VALUES, sight_tokens, sound_tokens
+
+MEL_FRAMES_A_SECOND = 100
+PREAMBLE_TOKENS = 40
+"""System text and the marks around sound and picture."""
+PAIR_S = 2.0
+"""Of a pair at one frame a second, which is the default."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Occasion:
+    """What is judged at once. The default is a large window with many policies."""
+
+    height: int = 320
+    width: int = 576
+    pairs: int = 8
+    sound_s: float | None = 16.0
+    policies: int = 16
+    question_tokens: int = 64
+
+    @classmethod
+    def lasting(cls, seconds: float, policies: int) -> "Occasion":
+        """A window of so many seconds, at the default rate and size."""
+        return cls(pairs=ceil(seconds / PAIR_S), sound_s=seconds, policies=policies)
+
+    @property
+    def media_tokens(self) -> int:
+        """Of picture and sound."""
+        return window_tokens(self.height, self.width, self.pairs, self.sound_s)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of the whole row."""
+        return PREAMBLE_TOKENS + self.media_tokens + self.policies * self.question_tokens
+
+
+def window_tokens(height: int, width: int, pairs: int, seconds_of_sound: float | None) -> int:
+    """Tokens that a window's media take. No picture where `pairs` is 0, no sound where there are no seconds."""
+    sight = sight_tokens((pairs, height // PATCH, width // PATCH))
+    sound = sound_tokens(round(seconds_of_sound * MEL_FRAMES_A_SECOND)) if seconds_of_sound else 0
+    return sight + sound
+
+
+def work_bytes(thinker: Mapping[str, Any], number_bytes: int, occasion: Occasion) -> int:
+    """What text, sight and sound have alive in a forward, together, as what one has given back is seldom used again by the next.
+
+    `benchmarks/memory.py` measures it; docs/performance.md says how near it comes.
+    """
+    text, sight, sound = thinker["text_config"], thinker["vision_config"], thinker["audio_config"]
+    chosen = text["num_experts_per_tok"]
+    a_token = text["hidden_size"] * (6 + 2 * chosen) + 4 * chosen * text["moe_intermediate_size"]
+    a_token += (2 * text["num_attention_heads"] + 4 * text["num_key_value_heads"]) * text["head_dim"]
+    patches = occasion.pairs * (occasion.height // PATCH) * (occasion.width // PATCH)
+    a_patch = PATCH_VALUES + 6 * sight["hidden_size"] + 2 * sight["intermediate_size"]
+    a_patch += (2 + len(sight["deepstack_visual_indexes"])) * sight["out_hidden_size"] // MERGE**2
+    frames = round((occasion.sound_s or 0.0) * MEL_FRAMES_A_SECOND)
+    a_frame = 2 * sound["downsample_hidden_size"] * sound["num_mel_bins"] // 4
+    one_expert = 3 * text["moe_intermediate_size"] * text["hidden_size"]
+    head = 16_384 * text["hidden_size"] * 4 if number_bytes < 4 else 0
+    return int((occasion.tokens * a_token + patches * a_patch + frames * a_frame) * number_bytes + head + one_expert * 4)
+
+
+def loading_bytes(thinker: Mapping[str, Any], number_bytes: int) -> int:
+    """What reading a checkpoint takes for a moment: a layer's experts are read one by one and stacked, and the stacks joined."""
+    text = thinker["text_config"]
+    return int(2 * text["num_experts"] * 2 * text["moe_intermediate_size"] * text["hidden_size"] * number_bytes)
