@@ -73,7 +73,7 @@ class Box:
             async with asyncio.TaskGroup() as core:
                 tasks = [core.create_task(work, name=name) for name, work in self._loops().items()]
                 self._systemd.tell(READY="1", STATUS="watching")
-                log.info("omniwatch %s watches %s with %d sensors", __version__, self._configuration.box, len(self._configuration.sensors))
+                log.info("omniwatch %s watches %s; sensors: %d", __version__, self._configuration.box, len(self._configuration.sensors))
                 await self._stop.wait()
                 log.info("stopping")
                 self._systemd.tell(STOPPING="1")

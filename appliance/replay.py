@@ -120,7 +120,7 @@ async def replay(what: Replay, configuration: Configuration, judge: JudgeLink | 
         pipeline.observers.append(lambda decided: what.observer(decided, begin))
         await pipeline.configure(of_sensor(configuration, what.sensor))
         timed = Timed(start_utc_s=what.start.timestamp(), boot_id=RECORDING)
-        settings = replace(what.sensor.settings, source=f"file:{what.recording}", replay=timed)
+        settings = replace(what.sensor.settings, source=f"file:{what.recording}", replay=timed, segments=None)
         await _play(settings, pipeline, Replayed(pipeline, clock, judge, what.seen))
     finally:
         await store.close(clock.now())

@@ -4,7 +4,8 @@ It keeps nothing of what it sees. A source that only one program may have open a
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from appliance.child import ChildLost
 from appliance.config import Configuration, SensorConfig
@@ -94,13 +95,22 @@ def _now_s() -> float:
 
 
 def try_sensors(sensors: Iterable[SensorConfig], hearing: frozenset[SensorId]) -> list[Finding]:
-    """How each of them is, all tried beside each other. `hearing`: those of which a policy needs the sound."""
+    """How each of them is, and its second stream, all tried beside each other. `hearing`: those of which a policy needs the sound."""
+    streams = [stream for sensor in sensors for stream in _streams(sensor)]
 
     async def all_of_them() -> list[Finding]:
         some = asyncio.Semaphore(AT_ONCE)
-        return await asyncio.gather(*(_finding(sensor, some, needs_sound=sensor.settings.sensor in hearing) for sensor in sensors))
+        return await asyncio.gather(*(_finding(stream, some, needs_sound=stream.settings.sensor in hearing) for stream in streams))
 
     return asyncio.run(all_of_them())
+
+
+def _streams(sensor: SensorConfig) -> Iterator[SensorConfig]:
+    """What of a sensor is opened; without the ring that its evidence would be cut from, so that nothing is kept."""
+    settings = replace(sensor.settings, segments=None)
+    yield replace(sensor, settings=settings)
+    if sensor.record:
+        yield replace(sensor, settings=replace(settings, sensor=SensorId(f"{settings.sensor}.record"), source=sensor.record, zones=()))
 
 
 async def _finding(sensor: SensorConfig, some: asyncio.Semaphore, *, needs_sound: bool) -> Finding:

@@ -62,7 +62,7 @@ def test_a_state_that_cannot_be_looked_for_is_a_finding(tmp_path: Path) -> None:
 
 
 def tried(folder: Path, text: str, policies: str = "") -> dict[str, Finding]:
-    (folder / "box.yaml").write_text(f"{HEAD}sensors:\n{text}{policies}")
+    (folder / "box.yaml").write_text(f"{HEAD}evidence: {{runtime: run}}\nsensors:\n{text}{policies}")
     configuration = load(folder / "box.yaml")
     return {finding.what: finding for finding in try_sensors(configuration.sensors, hearing(configuration))}
 
@@ -73,6 +73,7 @@ def test_a_source_that_opens_is_told_with_its_size_codecs_rate_and_level(tmp_pat
     assert found.health is Health.OK
     assert found.says.startswith("160x96 h264, 10 pictures a second; aac 48 kHz, now at -")
     assert found.says.endswith(" dBFS")
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["box.yaml", "film.mp4"], "nothing of what it saw is kept"
 
 
 def test_sound_that_a_policy_needs_and_the_source_lacks_is_a_warning(tmp_path: Path) -> None:
@@ -117,10 +118,11 @@ def test_cameras_are_opened_with_their_credentials_all_beside_each_other(tmp_pat
     with camera("pcma", "--login", "anna:the-right-word") as served:
         lines = [
             f"  {name}: {{source: '{served.source}{more}', username: anna, password: !secret {password}}}\n"
-            for name, more, password in (("in", "", "right"), ("out", "", "wrong"), ("lost", "/nowhere", "right"))
+            for name, more, password in (("in", f"', record: '{served.source}/better", "right"), ("out", "", "wrong"), ("lost", "/nowhere", "right"))
         ]
         found = tried(tmp_path, "".join(lines))
     assert found["in"].says.startswith("640x360 h264, 15 pictures a second; pcm_alaw 8 kHz")
+    assert found["in.record"].says.startswith("not found")
     assert found["out"].says.startswith("unauthorized")
     assert "`password: !secret`" in found["out"].do
     assert found["lost"].says.startswith("not found")

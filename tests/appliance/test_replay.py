@@ -22,6 +22,7 @@ timezone: Europe/Berlin
 sensors:
   wall: {source: 'file:a', window: {length: 2s, every: 1s, fps: 2, longest_side: 320}}
 judge: {kind: cues}
+evidence: {runtime: run}
 policies:
 """
 THERE = (
@@ -70,6 +71,7 @@ def test_alarms_are_shown_with_score_and_threshold_and_counted_by_whose_they_are
     assert all("score" not in line for line in cleared)
     assert said.lines[-1].startswith("film.mp4: 2 alarms")
     assert said.words == ""
+    assert [each.name for each in tmp_path.iterdir()] == ["box.yaml"], "no evidence is kept of it"
 
 
 def test_the_policies_that_every_box_has_are_not_counted_among_the_owners(tmp_path: Path, film: Path, capsys: pytest.CaptureFixture[str]) -> None:
