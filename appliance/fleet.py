@@ -143,7 +143,7 @@ class Fleet:
         before = self._status.get(news.sensor)
         if before is None:
             return
-        if news.condition is SensorCondition.ONLINE:
+        if news.condition is SensorCondition.ONLINE and before.news.condition is not SensorCondition.ONLINE:
             log.info("%s is online: %dx%d %s %s", news.sensor, news.width, news.height, news.codec or "no picture", news.sound_codec or "no sound")
         elif news.condition is SensorCondition.LOST and before.news.condition is not SensorCondition.LOST:
             log.warning("%s is lost (%s): %s", news.sensor, news.reason, news.detail)
@@ -154,6 +154,8 @@ class Fleet:
     def figures(self, figures: SensorFigures) -> None:
         """Note a second's figures."""
         if before := self._status.get(figures.sensor):
+            if figures.unmuted_s and not (before.figures and before.figures.unmuted_s):
+                log.warning("%s: the box spoke for over a tenth of an hour; more of it is judged like any other sound", figures.sensor)
             self._status[figures.sensor] = replace(before, figures=figures)
             self._metrics.figures(figures, self._clock.now())
 

@@ -206,3 +206,27 @@ def test_a_fingerprint_tells_models_wordings_and_views_apart(loaded: "Loaded", m
         (fingerprint(door=True), 2),
     ):
         assert [number for number in range(3) if changed[number] != usual[number]] == [place]
+
+
+def test_beside_the_boxs_own_voice_a_yes_counts_and_a_no_does_not(
+    loaded: "Loaded", make_scene: SceneMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("analyzers.judgement.MIN_LABEL_MASS", 0.0)  # the little model was taught nothing, so it seldom means a yes or a no
+    scene = make_scene()
+    spoken = replace(scene.window((0, 1)), own_voice=0.3)
+    never, always = 0.999999999, 0.000000001
+    asked = [replace(each, id=f"{each.id}-{name}", threshold=name) for each in (HEARD, SEEN) for name in (never, always)]
+    found = judged(loaded, scene, Question(window=spoken, view=scene.whole, policies=tuple(asked)))
+    assert [(each.verdict, each.cause) for each in found.values()] == [
+        (Verdict.UNSURE, Cause.OWN_VOICE),
+        (Verdict.YES, None),
+        (Verdict.NO, None),  # what is only looked at is seen as ever
+        (Verdict.YES, None),
+    ]
+
+
+def test_a_window_that_the_box_talked_over_is_not_asked_what_it_heard(loaded: "Loaded", make_scene: SceneMaker) -> None:
+    scene = make_scene()
+    spoken = replace(scene.window((0, 1)), own_voice=0.9, senses=SIGHT)
+    (found,) = judged(loaded, scene, Question(window=spoken, view=scene.whole, policies=(HEARD,))).values()
+    assert (found.verdict, found.cause) == (Verdict.NOT_ASKED, Cause.OWN_VOICE)

@@ -1,7 +1,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -290,3 +290,18 @@ async def _full_store(tmp_path: Path) -> Store:
         except StoreFailed:
             break
     return store
+
+
+def test_a_channel_that_is_told_one_by_one_gets_the_most_urgent_of_what_waits_first() -> None:
+    async def story() -> None:
+        store, speech = await Store.open(MEMORY, at(0)), Scripted()
+        urgencies = {1: Severity.LOW, 2: Severity.HIGH, 3: Severity.CRITICAL, 4: Severity.HIGH}
+        notes = [replace(each, alert=replace(each.alert, severity=urgencies[n])) for n in urgencies for each in (note(n, "speech"),)]
+        await committed(store, None, notes)
+        outbox = Outbox(store, {"speech": speech}, now, one_by_one=frozenset({"speech"}))
+        task = asyncio.create_task(outbox.run(lambda _notification, _delivery: None, lambda: None))
+        assert await outbox.wait_drained(5)
+        task.cancel()
+        assert (speech.numbers, speech.most) == ([3, 2, 4, 1], 1)
+
+    asyncio.run(story())
