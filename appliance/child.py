@@ -21,6 +21,8 @@ MAX_UNSENT = 512
 """Datagrams that may wait for a child that does not read. One more and it is given up."""
 MAX_RATE_HZ = 400
 """Datagrams a second that a child may say. A flood is a fault."""
+MAX_BYTES_HZ = 4 * 1024 * 1024
+"""Bytes a second: room for all answers of the largest batches."""
 STOP_GRACE_S = 2.0
 LOOK_EVERY_S = 1.0
 """How often a child's memory is looked at."""
@@ -58,6 +60,23 @@ class ChildLost(Exception):  # noqa: N818 - a child that ends is an event, not o
         self.problem = problem
 
 
+class Allowance:
+    """So much at once, and so much a second again."""
+
+    def __init__(self, most: float, rate_hz: float) -> None:
+        """Begins with all of it."""
+        self._most = self._left = most
+        self._rate_hz = rate_hz
+        self._since: float | None = None
+
+    def takes(self, amount: float, now_s: float) -> bool:
+        """Whether there is room for so much more; it is taken."""
+        since = now_s if self._since is None else self._since
+        self._left = min(self._most, self._left + (now_s - since) * self._rate_hz) - amount
+        self._since = now_s
+        return self._left >= 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
     """What to start: a module of this project, and descriptors that it is to be handed as `--<name> <number>`."""
@@ -81,7 +100,7 @@ class Child:
         self._unsent: deque[tuple[bytes, tuple[int, ...]]] = deque()
         self._loop = asyncio.get_running_loop()
         self._memory_bytes = program.memory_bytes
-        self._too_much = ""
+        self._ended_for = ""
         self._look: asyncio.TimerHandle | None = None
         with suppress(OSError):
             Path(f"/proc/{self.pid}/oom_score_adj").write_text(EXPENDABLE)
@@ -115,8 +134,7 @@ class Child:
             return
         has = own_bytes(self.pid)
         if has > self._memory_bytes:
-            self._too_much = f"had {has / 1e6:.0f} MB of memory of its own, and may have {self._memory_bytes / 1e6:.0f} MB"
-            self.kill()
+            self.kill(f"had {has / 1e6:.0f} MB of memory of its own, and may have {self._memory_bytes / 1e6:.0f} MB")
         else:
             self._look = self._loop.call_later(LOOK_EVERY_S, self._look_at_memory)
 
@@ -155,7 +173,7 @@ class Child:
 
     async def messages(self, silence_s: float) -> AsyncIterator[bytes]:
         """The child's datagrams. ChildLost when it ends, floods, says too much at once, or nothing for `silence_s` seconds."""
-        allowance, since = float(MAX_RATE_HZ), self._loop.time()
+        datagrams, room = Allowance(MAX_RATE_HZ, MAX_RATE_HZ), Allowance(MAX_BYTES_HZ, MAX_BYTES_HZ)
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(silence_s):
@@ -170,9 +188,7 @@ class Child:
             if not data:
                 raise ChildLost(self.name, await self._end_of_process())
             now = self._loop.time()
-            allowance = min(MAX_RATE_HZ, allowance + (now - since) * MAX_RATE_HZ) - 1
-            since = now
-            if len(data) > MAX_DATAGRAM_BYTES or allowance < 0:
+            if len(data) > MAX_DATAGRAM_BYTES or not (datagrams.takes(1, now) and room.takes(len(data), now)):
                 raise ChildLost(self.name, "says too much")
             yield data
 
@@ -192,13 +208,17 @@ class Child:
                 code = await self._process.wait()
         except TimeoutError:
             return "closed its socket and lives on"
-        if self._too_much:
-            return self._too_much
+        if self._ended_for:
+            return self._ended_for
         return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
 
-    def kill(self) -> None:
-        """End it at once. Not by the process's own `kill`: where it has just ended, that takes its exit status away from asyncio, which complains."""
+    def kill(self, why: str = "") -> None:
+        """End it at once; `why` is what is said of it.
+
+        Not by the process's own `kill`: where it has just ended, that takes its exit status away from asyncio, which complains.
+        """
         if self._process.returncode is None:
+            self._ended_for = self._ended_for or why
             with suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
 
@@ -243,4 +263,4 @@ def secret_descriptor(content: bytes) -> int:
     return reader
 
 
-__all__ = ["Child", "ChildLost", "Program", "WireError", "own_bytes", "secret_descriptor"]
+__all__ = ["Allowance", "Child", "ChildLost", "Program", "WireError", "own_bytes", "secret_descriptor"]

@@ -244,8 +244,8 @@ class JudgeLink:
         if self._child:
             try:
                 self._child.send(datagram, descriptors)
-            except ChildLost:
-                self._child.kill()
+            except ChildLost as lost:
+                self._child.kill(lost.problem)
 
 
 def _ask(question: Question) -> Ask:

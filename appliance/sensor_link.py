@@ -3,11 +3,12 @@
 It decides nothing about windows; those go to whoever receives them.
 """
 
+import asyncio
 import json
 import os
 from typing import Protocol
 
-from appliance.child import Child, ChildLost, Program, secret_descriptor
+from appliance.child import Allowance, Child, ChildLost, Program, secret_descriptor
 from appliance.config import Credentials
 from sensors.news import Mute, Release, SensorFigures, SensorNews
 from sensors.settings import SIDE_STEP, SensorSettings
@@ -18,6 +19,8 @@ from sensors.wire import Codec, WireError
 SILENCE_S = 20.0
 """A sensor process says something every second, whatever its camera does. Past this it hangs."""
 
+MAX_CHANGES, CHANGES_HZ = 30, 3.0
+"""News of its condition: so many at once, and so many a second. Each may be a line in the journal; a file of a second has two."""
 MEMORY_BYTES = 1 << 30
 """What a sensor process may have besides its slots. It sets itself the same bound; this is for one that has been taken over."""
 
@@ -54,6 +57,7 @@ class SensorLink:
         self.credentials = credentials
         self._receiver = receiver
         self._layout = SlotLayout.of(settings)
+        self._changes = Allowance(MAX_CHANGES, CHANGES_HZ)
         self._child: Child | None = None
         self._mute: Mute | None = None
 
@@ -95,6 +99,8 @@ class SensorLink:
                 self._check(message)
                 await self._receiver.window(message)
             case SensorNews():
+                if not self._changes.takes(1, asyncio.get_running_loop().time()):
+                    raise WireError("changes its condition too often")
                 self._receiver.news(message)
             case SensorFigures():
                 self._receiver.figures(message)
@@ -128,5 +134,5 @@ class SensorLink:
         if self._child:
             try:
                 self._child.send(HEARS.encode(message))
-            except ChildLost:
-                self._child.kill()
+            except ChildLost as lost:
+                self._child.kill(lost.problem)

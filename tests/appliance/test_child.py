@@ -54,6 +54,7 @@ def test_what_is_sent_comes_back_datagram_by_datagram() -> None:
 @pytest.mark.parametrize(
     ("order", "problem"),
     [
+        (b"fat", "says too much"),  # no flood of messages, but of bytes
         (b"flood", "says too much"),  # a child that was taken over must not eat the loop
         (b"large", "says too much"),  # more than a datagram may hold
         (b"dies", "exited with 7"),

@@ -16,13 +16,13 @@ from tests.appliance.conftest import Appliance, Broker, broker, eventually, list
 __all__ = ["broker", "eventually", "listener"]
 
 FPS = 10
-SCENE_S, PERIOD_S, THERE_S = 60, 8, 4
+SCENE_S, PERIOD_S, THERE_S = 300, 8, 4
 OPENING_S = 30
 
 
 @pytest.fixture(scope="session")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A minute of a grey wall in front of which something large stands for 4 of every 8 s."""
+    """Five minutes of a grey wall in front of which something large stands for 4 of every 8 s."""
     path = tmp_path_factory.mktemp("scene") / "scene.mp4"
     noise = np.random.default_rng(3)
     with av.open(str(path), "w") as container:

@@ -28,7 +28,7 @@ def test_random_kills_lose_no_alarm(tmp_path: Path, film: Path, request: pytest.
         folder.mkdir()
         broker = Broker(folder)
         broker.start()
-        kills = Kills(Appliance(folder, film, broker, site="flood: 100000 in 10m\n"), broker, seed)
+        kills = Kills(Appliance(folder, film, broker, site="flood: 1000 in 10m\n"), broker, seed)
         kills.begin()
         try:
             kills.run(min(left, ROUND))

@@ -16,6 +16,10 @@ def main() -> None:  # noqa: C901 - one case a misdeed
         case "flood":
             for number in range(100_000):
                 end.send(b'{"n":%d}' % number)
+        case "fat":
+            for _ in range(380):
+                end.send(b"x" * 60_000)
+            end.recv(1)
         case "large":
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
             end.send(b"x" * 70_000)
