@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from appliance.control.commands import operator
+from appliance.model_cli import models
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -18,6 +19,7 @@ app = typer.Typer(
 )
 
 app.add_typer(operator)
+app.add_typer(models)
 
 ConfigPath = Annotated[Path, typer.Argument(help="The configuration file.", metavar="CONFIG")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more in the log.")]

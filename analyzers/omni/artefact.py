@@ -19,7 +19,7 @@ from torch import Tensor
 from transformers import AutoConfig, Qwen3OmniMoeThinkerForConditionalGeneration
 
 from analyzers.interview import Quantization
-from analyzers.omni.folder import EXTRACTORS, RECORD, TOKENIZERS, ModelError, ModelFolder, Stored
+from analyzers.omni.folder import EXTRACTORS, INDEX, RECORD, TOKENIZERS, ModelError, ModelFolder, Stored
 from analyzers.omni.packed import replace
 from analyzers.omni.packing import PACKINGS
 
@@ -83,10 +83,11 @@ def write(model: Qwen3OmniMoeThinkerForConditionalGeneration, found: ModelFolder
     for number, tensors in enumerate(_groups(model), 1):
         shard = folder / f"model-{number:05d}.safetensors"
         save_file(tensors, shard, metadata={"format": "pt"})
+        shard.chmod(0o644)  # safetensors lets nobody else read it, and the box runs as a user of its own
         _sync(shard)
         hashes[shard.name] = sha256(shard)
         names |= dict.fromkeys(tensors, shard.name)
-    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": names}))
+    (folder / INDEX).write_text(json.dumps({"weight_map": names}))
     (folder / "config.json").write_text(json.dumps({**found.thinker, "model_type": "qwen3_omni_moe_thinker"}, indent=1))
     for name in COPIED:
         if (found.path / name).is_file():

@@ -20,6 +20,7 @@ UNFIT = {
 INSTRUCT = "take Qwen3-Omni-30B-A3B-Instruct"
 RECORD, FORMAT = "omniwatch.json", 1
 """The record in a folder that `omniwatch quantize` has made, and what it looks like."""
+INDEX, WEIGHTS = "model.safetensors.index.json", "model.safetensors"
 TOKENIZERS = ("tokenizer.json", "vocab.json")
 EXTRACTORS = ("preprocessor_config.json", "processor_config.json")
 MAX_HEADER_BYTES = 100_000_000
@@ -85,6 +86,27 @@ class ModelFolder:
 
 def read(path: Path) -> ModelFolder:
     """What lies in `path`. ModelError, saying what to do, where it is not the complete folder of a model that can judge."""
+    thinker = _thinker(path)
+    for needed, what in ((TOKENIZERS, "tokenizer"), (EXTRACTORS, "feature extractor")):
+        if not any((path / name).is_file() for name in needed):
+            raise ModelError(f"{path} has no {what} ({' or '.join(needed)}); download the folder again, whole")
+    for name in (*TOKENIZERS, *EXTRACTORS):
+        if (path / name).is_file():
+            _json(path / name)  # the libraries' own complaints about half a file come late, and say little
+    shards = _shards(path)
+    tensors = {name: stored for shard in shards for name, stored in _header(shard).items()}
+    return ModelFolder(path=path, thinker=thinker, shards=shards, tensors=tensors, quantization=_quantization(path))
+
+
+def sketch(path: Path) -> ModelFolder:
+    """As `read`, but where there are no weights at all the configuration is enough: a model can be planned before it is downloaded."""
+    if any((path / name).exists() for name in (INDEX, WEIGHTS)):
+        return read(path)
+    return ModelFolder(path=path, thinker=_thinker(path), shards=(), tensors={})
+
+
+def _thinker(path: Path) -> Mapping[str, Any]:
+    """The thinker's configuration."""
     if not path.is_dir():
         raise ModelError(f"there is no folder {path}; download a model into it ({INSTRUCT}) or correct `model`")
     _refuse_unfit(path)
@@ -96,15 +118,7 @@ def read(path: Path) -> ModelFolder:
     thinker = config.get(inner) if inner else config
     if not isinstance(thinker, dict):
         raise ModelError(f"{path}/config.json has no {inner}; download it again")
-    for needed, what in ((TOKENIZERS, "tokenizer"), (EXTRACTORS, "feature extractor")):
-        if not any((path / name).is_file() for name in needed):
-            raise ModelError(f"{path} has no {what} ({' or '.join(needed)}); download the folder again, whole")
-    for name in (*TOKENIZERS, *EXTRACTORS):
-        if (path / name).is_file():
-            _json(path / name)  # the libraries' own complaints about half a file come late, and say little
-    shards = _shards(path)
-    tensors = {name: stored for shard in shards for name, stored in _header(shard).items()}
-    return ModelFolder(path=path, thinker=thinker, shards=shards, tensors=tensors, quantization=_quantization(path))
+    return thinker
 
 
 def _refuse_unfit(path: Path) -> None:
@@ -130,8 +144,8 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def _shards(path: Path) -> tuple[Path, ...]:
-    index = path / "model.safetensors.index.json"
-    names = {"model.safetensors"}
+    index = path / INDEX
+    names = {WEIGHTS}
     if index.is_file():
         named = _json(index).get("weight_map")
         if not isinstance(named, dict):

@@ -70,16 +70,17 @@ class Plan:
         """In a line, for people."""
         held = "full precision" if self.quantization is Quantization.NONE else f"{self.quantization.value}, experts too"
         return (
-            f"{_count(self.parameters)} parameters, {held}, on {self.machine.device}: {amount(self.weight_bytes)} of weights, "
+            f"{many(self.parameters)} parameters, {held}, on {self.machine.device}: {amount(self.weight_bytes)} of weights, "
             f"about {amount(self.peak_bytes)} at most, {amount(self.machine.memory_bytes)} of memory here"
         )
 
 
 def plan(folder: Path, quantization: Quantization, machine: Machine | None = None) -> Plan:
     """The plan of the model in `folder` on this machine. ModelError where it is missing, incomplete, of a kind that cannot judge, or too big."""
-    made = survey(read(folder), quantization, machine or this_machine())
+    found = read(folder)
+    made = survey(found, quantization, machine or this_machine())
     if not made.fits:
-        raise ModelError(f"{folder} is too big for this machine: {made}; {advice(folder, quantization, made.machine)}")
+        raise ModelError(f"{folder} is too big for this machine: {made}; {advice(found, made)}")
     return made
 
 
@@ -88,7 +89,8 @@ def survey(found: ModelFolder, quantization: Quantization, machine: Machine, occ
     if found.quantization not in {None, quantization}:
         raise ModelError(f"{found.path} has been made as {found.quantization}: write `quantization: {found.quantization}`, or name its source")
     made = plan_of(found.thinker, quantization, machine, occasion, packed=found.quantization is not None)
-    _compare_packed(found, made) if found.quantization else _compare(found, made)
+    if found.tensors:
+        _compare_packed(found, made) if found.quantization else _compare(found, made)
     return made
 
 
@@ -152,19 +154,19 @@ def _compare_packed(found: ModelFolder, made: Plan) -> None:
             )
 
 
-def advice(folder: Path, quantization: Quantization, machine: Machine) -> str:
+def advice(found: ModelFolder, made: Plan) -> str:
     """What to change where a model does not fit."""
-    found = read(folder)
-    smallest = found.quantization or Quantization.NF4_DOUBLE
-    for smaller in (Quantization.NF4, Quantization.NF4_DOUBLE):
-        made = plan_of(found.thinker, smaller, machine)
-        if found.quantization is None and quantization is not smaller and made.fits:
-            return f"with `quantization: {smaller}` it takes {amount(made.peak_bytes)}"
-    need = plan_of(found.thinker, smallest, machine).need_bytes
-    return f"it needs a {'GPU' if machine.device == 'cuda' else 'machine'} with {need / 1e9:.0f} GB, or a smaller model"
+    choices = [] if found.quantization else [each for each in (Quantization.NF4, Quantization.NF4_DOUBLE) if each is not made.quantization]
+    others = [plan_of(found.thinker, choice, made.machine) for choice in choices]
+    for other in others:
+        if other.fits:
+            return f"with `quantization: {other.quantization}` it takes {amount(other.peak_bytes)}"
+    need = min(each.need_bytes for each in (made, *others))
+    return f"it needs a {'GPU' if made.machine.device == 'cuda' else 'machine'} with {need / 1e9:.0f} GB, or a smaller model"
 
 
-def _count(number: int) -> str:
+def many(number: int) -> str:
+    """A number of parameters, for people."""
     return f"{number / 1e9:.2f} billion" if number >= 1e9 else f"{number / 1e6:.2f} million"
 
 

@@ -24,6 +24,7 @@ CHUNK_BYTES = 16 << 20
 
 def quantize(source: Path, out: Path, quantization: Quantization, told: Told) -> Record:
     """Make `out`, a folder that is not there yet. ModelError, with what to do, where that cannot be; then nothing is left of it."""
+    transformers.logging.disable_progress_bar()
     found = read(source)
     number = _number(found)
     machine = Machine(device="host" if number is torch.bfloat16 else "cpu", memory_bytes=free_bytes())

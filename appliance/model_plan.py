@@ -1,0 +1,149 @@
+"""What `omniwatch plan` says of a model, as a value and as tables. It loads no torch and starts nothing."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from analyzers.interview import Quantization
+from analyzers.omni.folder import sketch
+from analyzers.omni.plan import Machine, Occasion, Plan, advice, amount, many, survey, this_machine
+
+WINDOWS_S = (15.0, 30.0, 60.0, 120.0)
+PUBLISHED_PARAMETERS = 31_719_205_488
+PUBLISHED_GB = {15.0: 78.85, 30.0: 88.52, 60.0: 107.74, 120.0: 144.81}
+"""What the makers of Qwen3-Omni-30B-A3B-Instruct say that it takes at least in bfloat16, for a video of so many seconds."""
+WHY_LESS = (
+    "The makers' figures are for the whole model in bf16. Ours are less: talker and code2wav are not loaded (7.1 GB), pictures are 576x320 once a "
+    "second and not of their default size twice a second (a fifth of the tokens), the head is multiplied at the answers alone and not at every "
+    "token, and no keys and values are kept."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartLine:
+    """A part of the model."""
+
+    part: str
+    parameters: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowLine:
+    """A window of a length."""
+
+    seconds: float
+    tokens: int
+    work_bytes: int
+    peak_bytes: int
+    """Of the judge's process: libraries, weights, and the larger of loading and work."""
+    fits: bool
+    published_bf16_gb: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelPlan:
+    """What is printed as JSON too. It fits where the first window does."""
+
+    model: str
+    quantization: Quantization
+    packed_already: bool
+    device: str
+    memory_bytes: int
+    parameters: int
+    parts: tuple[PartLine, ...]
+    weight_bytes: int
+    library_bytes: int
+    loading_peak_bytes: int
+    policies: int
+    windows: tuple[WindowLine, ...]
+    fits: bool
+    advice: str
+    """What to change where it does not fit."""
+
+
+def outline(model: Path, quantization: Quantization, lengths: Sequence[float], policies: int, *, gpu_bytes: int | None = None) -> ModelPlan:
+    """The plan of the model in a folder, for windows of `lengths`, in seconds, on this machine or a card. ModelError where nothing can be planned."""
+    found = sketch(model)
+    machine = Machine(device="cuda", memory_bytes=gpu_bytes) if gpu_bytes else this_machine()
+    occasions = [Occasion.lasting(length, policies) for length in lengths]
+    plans = [survey(found, found.quantization or quantization, machine, occasion) for occasion in occasions]
+    made = plans[0]
+    return ModelPlan(
+        model=str(model),
+        quantization=made.quantization,
+        packed_already=found.quantization is not None,
+        device=machine.device,
+        memory_bytes=machine.memory_bytes,
+        parameters=made.parameters,
+        parts=tuple(PartLine(part=part.value, parameters=size.parameters, bytes=made.part_bytes[part]) for part, size in made.sizes.items()),
+        weight_bytes=made.weight_bytes,
+        library_bytes=machine.library_bytes,
+        loading_peak_bytes=machine.library_bytes + made.weight_bytes + made.loading_bytes,
+        policies=policies,
+        windows=tuple(_line(*each) for each in zip(lengths, occasions, plans, strict=True)),
+        fits=made.fits,
+        advice="" if made.fits else advice(found, made),
+    )
+
+
+def _line(seconds: float, occasion: Occasion, made: Plan) -> WindowLine:
+    comparable = made.parameters == PUBLISHED_PARAMETERS and made.quantization is Quantization.NONE and made.machine.number_bytes == 2
+    return WindowLine(
+        seconds=seconds,
+        tokens=occasion.tokens,
+        work_bytes=made.work_bytes,
+        peak_bytes=made.peak_bytes,
+        fits=made.fits,
+        published_bf16_gb=PUBLISHED_GB.get(seconds) if comparable else None,
+    )
+
+
+def show(found: ModelPlan, console: Console) -> None:
+    """As tables."""
+    held = "full precision" if found.quantization is Quantization.NONE else f"{found.quantization}, experts too"
+    where = f"{found.device} with {amount(found.memory_bytes)}"
+    console.print(f"{escape(found.model)}: {many(found.parameters)} parameters, {held}, on {where}", highlight=False, soft_wrap=True)
+    console.print(_parts(found))
+    console.print(_windows(found))
+    for line in _words(found):
+        console.print(line, highlight=False)
+
+
+def _table(first: str, *figures: str) -> Table:
+    table = Table(first, box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in figures:
+        table.add_column(heading, justify="right")
+    return table
+
+
+def _parts(found: ModelPlan) -> Table:
+    table = _table("part", "parameters", "memory")
+    for line in found.parts:
+        table.add_row(line.part, many(line.parameters), amount(line.bytes))
+    table.add_row("all weights", many(found.parameters), amount(found.weight_bytes))
+    return table
+
+
+def _windows(found: ModelPlan) -> Table:
+    published = any(line.published_bf16_gb for line in found.windows)
+    table = _table("window", "tokens", "at work", "at most", "fits", *(("makers say",) if published else ()))
+    for line in found.windows:
+        said = (f"{line.published_bf16_gb:.2f} GB" if line.published_bf16_gb else "",) if published else ()
+        row = (str(line.tokens), amount(line.work_bytes), amount(line.peak_bytes), "yes" if line.fits else "no")
+        table.add_row(f"{line.seconds:g} s", *row, *said)
+    return table
+
+
+def _words(found: ModelPlan) -> Iterator[str]:
+    yield f"Loading takes {amount(found.loading_peak_bytes)} for a moment; {amount(found.library_bytes)} of that and of `at most` are libraries."
+    yield f"Windows have sound, pictures of 576x320 once a second, and {found.policies} questions of 64 tokens."
+    if any(line.published_bf16_gb for line in found.windows):
+        yield WHY_LESS
+    if not found.fits:
+        yield f"[bold red]It does not fit[/bold red]: {escape(found.advice)}."

@@ -1,0 +1,94 @@
+"""`omniwatch plan` and `omniwatch quantize`, as they are typed."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from appliance.cli import app
+from tests.analyzers.husk import PUBLISHED, lay, sized
+
+DEMO_MODEL = Path(__file__).parents[2] / "appliance" / "demo" / "model"
+
+
+def typed(*words: str) -> Result:
+    return CliRunner().invoke(app, list(words), env={"COLUMNS": "200"})
+
+
+@pytest.fixture
+def config_alone(tmp_path: Path) -> Path:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "qwen3_omni_moe", "thinker_config": PUBLISHED}))
+    return tmp_path
+
+
+def test_the_published_model_is_planned_from_its_configuration_alone(config_alone: Path) -> None:
+    found = json.loads(typed("plan", str(config_alone), "--gpu", "25.4", "--json").stdout)
+    assert (found["quantization"], found["device"], found["fits"]) == ("nf4", "cuda", True)
+    assert found["weight_bytes"] <= 20.6e9
+    assert found["parts"][0] == {"part": "experts", "parameters": 28_991_029_248, "bytes": 16_307_453_952}
+    assert [row["seconds"] for row in found["windows"]] == [15, 30, 60, 120]
+    assert found["weight_bytes"] + found["library_bytes"] < found["loading_peak_bytes"] < 25e9
+    peaks = [row["peak_bytes"] for row in found["windows"]]
+    assert peaks == sorted(peaks)
+    double = json.loads(typed("plan", str(config_alone), "--gpu", "25.4", "--json", "--quantization", "nf4-double").stdout)
+    assert double["weight_bytes"] <= 19.2e9
+
+
+def test_in_bf16_it_stands_beside_what_its_makers_say_with_the_reasons(config_alone: Path) -> None:
+    told = typed("plan", str(config_alone), "--quantization", "none", "--gpu", "80")
+    assert told.exit_code == 0
+    for figure in ("78.85 GB", "88.52 GB", "107.74 GB", "144.81 GB", "63.4 GB", "talker and code2wav are not loaded (7.1 GB)"):
+        assert figure in told.stdout
+    assert "78.85" not in typed("plan", str(config_alone), "--gpu", "80").stdout
+
+
+def test_what_does_not_fit_says_what_to_change(config_alone: Path) -> None:
+    told = typed("plan", str(config_alone), "--quantization", "int8", "--gpu", "24.5")
+    assert told.exit_code == 1
+    assert "It does not fit: with `quantization: nf4` it takes 22." in told.stdout
+    assert "or a smaller model" in typed("plan", str(config_alone), "--gpu", "8").stdout
+
+
+def test_windows_and_questions_are_as_many_as_are_typed(tmp_path: Path) -> None:
+    folder = lay(tmp_path / "model", sized(8))
+    few, many = (json.loads(typed("plan", str(folder), "--window", "8s", "--policies", count, "--json").stdout) for count in ("1", "32"))
+    assert [row["seconds"] for row in few["windows"]] == [8]
+    assert many["windows"][0]["tokens"] - few["windows"][0]["tokens"] == 31 * 64
+    assert many["windows"][0]["work_bytes"] > few["windows"][0]["work_bytes"]
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "says"),
+    [
+        (("plan", "/nowhere"), 1, "there is no folder /nowhere"),
+        (("plan", str(DEMO_MODEL), "--window", "8x"), 2, "8x"),
+        (("plan", str(DEMO_MODEL), "--window", "2h"), 2, "up to 1h"),
+        (("quantize", "/nowhere", "/never"), 1, "there is no folder /nowhere"),
+        (("quantize", str(DEMO_MODEL), str(DEMO_MODEL)), 1, "is there already"),
+    ],
+)
+def test_what_cannot_be_done_says_why(words: tuple[str, ...], status: int, says: str) -> None:
+    told = typed(*words)
+    assert told.exit_code == status
+    assert says in told.output
+
+
+def test_planning_loads_no_model_library(config_alone: Path) -> None:
+    program = f"import sys; from appliance.cli import app; sys.argv = ['omniwatch', 'plan', {str(config_alone)!r}, '--gpu', '80']\n"
+    program += "try: app()\nfinally: print(sorted({'torch', 'transformers', 'bitsandbytes'} & sys.modules.keys()))"
+    told = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert told.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.model
+def test_a_quantized_model_can_be_planned_and_read_by_others(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    told = typed("quantize", str(DEMO_MODEL), str(out))
+    assert told.exit_code == 0, told.output
+    assert "Name it as `model` with `quantization: nf4`." in told.stdout
+    found = json.loads(typed("plan", str(out), "--json").stdout)
+    assert (found["quantization"], found["packed_already"], found["fits"]) == ("nf4", True, True)
+    assert all(path.stat().st_mode & 0o044 == 0o044 for path in out.iterdir())
