@@ -15,6 +15,7 @@ from alerts.facts import Gap
 from alerts.notification import Delivery, Notification
 from analyzers.interview import JudgeCondition, JudgeNews
 from appliance import __version__
+from appliance.broker_link import BrokerLink, Sights
 from appliance.clock import BoxClock
 from appliance.config import Configuration
 from appliance.control.desk import Desk, Room
@@ -23,7 +24,6 @@ from appliance.health import Health, Looks
 from appliance.judge_link import JudgeLink, Work
 from appliance.metrics import Metrics
 from appliance.outbox import Outbox
-from appliance.presence import Presence
 from appliance.reload import reload
 from appliance.report import Parts, Report
 from appliance.rows import add_gap
@@ -90,7 +90,6 @@ class Box:
         self._telling = new_telling(configuration, now, linked=self._linked, mute=self._speaks)
         self._channel = self._telling.mqtt
         self._outbox = Outbox(self._store, self._telling.channels, now, one_by_one=self._telling.one_by_one)
-        self._presence = Presence(self._channel, now) if self._channel else None
         self._pipeline = new_pipeline(configuration, clock=self._clock, judge=None, store=self._store, teller=self._outbox)
         self._pipeline.audiences = self._telling.audiences
         self._store.recalled = self._pipeline.recall
@@ -109,6 +108,7 @@ class Box:
         self._desk = Desk(Room(parts=parts, store=self._store, clock=self._clock, mqtt=self._channel, remove=None), configuration)
         self._store.recalled = self._desk.recall
         await self._desk.begin()
+        self._link = BrokerLink(self._channel, configuration, desk=self._desk, store=self._store, metrics=self._metrics) if self._channel else None
         self._pipeline.observers.extend((self._report.decided, self._health.saw))
         try:
             self._pipeline.remember(await self._store.tracks())
@@ -129,15 +129,13 @@ class Box:
             "control": keep("control", self._desk.serve, Backoff(first_s=1.0), lambda _problem: None),
             "reload": self._reloads(),
         }
-        if self._presence:
-            parts = (self._pipeline.tracks, self._fleet.status, self._report.heartbeat)
-            loops["presence"] = self._presence.run(*parts, armed=lambda: self._desk.arming.now)
         if self._telling.channels:
             loops["outbox"] = self._outbox.run(self._told, lambda: self._pulse.beat("outbox"))
         if speech := self._telling.speech:
             loops["speech"] = keep("speech", speech.run, Backoff(), lambda _problem: None)
-        if self._channel:
-            loops["mqtt"] = keep("mqtt", self._channel.run, Backoff(), lambda _problem: None)
+        if self._link:
+            sights = Sights(tracks=self._pipeline.tracks, sensors=self._fleet.status, figures=self._report.heartbeat)
+            loops |= self._link.loops(sights, self._clock.now)
         return loops
 
     async def _open_store(self, state: Path) -> Store:
@@ -151,6 +149,8 @@ class Box:
         """Make the box what `configuration` says, leaving alone what stays the same."""
         self._configuration, self._watch = configuration, watch(configuration)
         self._desk.configure(configuration)
+        if self._link:
+            self._link.configure(configuration)
         self._telling.configure(configuration)
         self._health.flood_rule(configuration.flood)
         settings = judge_settings(configuration.judge)

@@ -88,6 +88,7 @@ class Metrics:
         self.puback_failures = Counter(
             "omniwatch_mqtt_puback_failures", "Publishes that the broker refused, by its reason.", ["reason"], registry=registry
         )
+        self.mqtt_orders = Counter("omniwatch_mqtt_orders", "Orders that came over MQTT, by what became of them.", ["outcome"], registry=registry)
         self.mqtt_connected = Gauge("omniwatch_mqtt_connected", "1 while the broker is connected.", registry=registry)
         channel = ["channel"]
         self.outbox_depth = Gauge("omniwatch_outbox_depth", "Notifications that wait to be told.", channel, registry=registry)

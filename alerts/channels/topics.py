@@ -9,13 +9,14 @@ from sensors.window import SensorId, ViewId
 FORBIDDEN = frozenset("#+/\0")
 """Wildcards and the separator; in ids they have also let clients past a broker's access rules (CVE-2017-7650)."""
 MAX_NAME = 64
+MAX_RESPONSE = 200
 MAX_VIEW = 2 * MAX_NAME + 1
 """`<sensor>.<zone>`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topics:
-    """Every topic that the box writes. Names from the configuration: ValueError for one that cannot be a level of a topic."""
+    """Every topic that the box writes or reads. Names from the configuration: ValueError for one that cannot be a level of a topic."""
 
     site: str
     box: str
@@ -49,6 +50,29 @@ class Topics:
     def mode(self) -> str:
         """How the box is armed; retained."""
         return f"{self.root}/mode"
+
+    @property
+    def commands(self) -> str:
+        """All orders: the only pattern below its root that the box reads."""
+        return f"{self.root}/command/+"
+
+    def command(self, verb: str) -> str:
+        """Where an order is given."""
+        return f"{self.root}/command/{_level('verb', verb)}"
+
+    @property
+    def responses(self) -> str:
+        """What every topic of an answer begins with."""
+        return f"{self.root}/response/"
+
+    def response(self, verb: str) -> str:
+        """Where an order is answered whose sender named no topic."""
+        return f"{self.responses}{_level('verb', verb)}"
+
+    def is_response(self, topic: str) -> bool:
+        """Whether an answer may go there. Anywhere else the box would write, with its own rights, where its sender may not."""
+        rest = topic.removeprefix(self.responses)
+        return topic.startswith(self.responses) and 0 < len(rest) <= MAX_RESPONSE and rest.isprintable() and not {"#", "+"} & set(rest)
 
     def alert(self, alert: Alert) -> str:
         """One event a transition; not retained."""

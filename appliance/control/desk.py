@@ -74,7 +74,8 @@ class Desk:
             remove=room.remove,
             name=f"{configuration.site}/{configuration.box}",
         )
-        self._server = ControlServer(socket_path(configuration.state), Verbs(means).execute)
+        self.verbs = Verbs(means)
+        self._server = ControlServer(socket_path(configuration.state), self.verbs.execute)
 
     async def begin(self) -> None:
         """Take up what people have set before the restart."""

@@ -27,6 +27,8 @@ class Origin(StrEnum):
 
     CONTROL = "control"
     """The control socket of the machine itself."""
+    MQTT = "mqtt"
+    """The broker. Who gave it is only what its sender calls itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -80,6 +80,10 @@ class Verbs:
         await self._means.trail.add(self._entry(order, who, origin, answer))
         return answer
 
+    async def refuse(self, deed: Deed, who: str, origin: Origin, problem: str) -> None:
+        """Leave a trail of an order that is refused for the way it came."""
+        await self._means.trail.add(self._entry(replace(deed, why=plain(deed.why, MAX_WHY)), who[:MAX_WHO], origin, refused(problem)))
+
     def _entry(self, order: Deed, who: str, origin: Origin, answer: Answer) -> Entry:
         left_out = ("verb", "why")
         about = {each.name: getattr(order, each.name) for each in fields(order) if each.name not in left_out}
