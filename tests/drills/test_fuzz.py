@@ -1,0 +1,18 @@
+"""The drill of bent inputs, in short."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.drills.fuzz import feed, kinds
+
+
+@pytest.mark.parametrize("name", ["what a sensor says", "what a sensor is told", "what a judge says", "what a judge is told", "orders to the box"])
+def test_bent_datagrams_are_taken_or_refused(name: str, tmp_path: Path) -> None:
+    tally = feed(kinds(tmp_path)[name], 1500, seed=1)
+    assert tally.outcomes["refused"] > 100
+
+
+def test_bent_configurations_are_taken_or_refused(tmp_path: Path) -> None:
+    tally = feed(kinds(tmp_path)["configurations"], 40, seed=1)
+    assert tally.outcomes["refused"] > 10
