@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from alerts.alert import Change
 from alerts.decision import Decision
+from alerts.names import SELF_TEST
 from alerts.notification import Notification, notification_id
 from analyzers.policy import Severity
 from analyzers.schedule import Schedule
@@ -24,12 +25,16 @@ class Audience:
     """Nothing less urgent than this."""
     quiet: Schedule | None = None
     """Hours in which it is told of nothing but critical alarms: what is so urgent is so at night."""
+    self_tests: bool = False
+    """Whether it is told of the self-test's own alarms. Only their way to the broker is tested: nobody wants to hear them every hour."""
     lasting: timedelta | None = None
     """For how long it is worth telling; None: however late."""
 
     def wants(self, decision: Decision, at: Moment) -> bool:
         """Whether this audience is to be told of what has been decided."""
         if decision.alert is None or decision.change not in self.changes or not decision.told:
+            return False
+        if decision.alert.policy == SELF_TEST and not self.self_tests:
             return False
         severity = decision.alert.severity
         is_quiet = self.quiet is not None and severity is not Severity.CRITICAL and self.quiet.is_on(at.utc)

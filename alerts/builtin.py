@@ -20,6 +20,11 @@ MINUTE = timedelta(minutes=1)
 CUES_ONLY = frozenset({names.PICTURE_DARK, names.PICTURE_COVERED, names.PICTURE_FROZEN, names.CAMERA_MOVED, names.MICROPHONE_DEAD})
 """Built-in policies that the cue judge answers, whichever judge the box has."""
 
+EXPLAINED_BY = {
+    names.SELF_TEST_FAILED: frozenset({names.JUDGE_DOWN, names.STORE_FAILED, names.BROKER_UNREACHABLE, names.PUBLISH_REFUSED})
+}
+"""What is not told of the box while one of these is: it says the same less well."""
+
 FEED = timedelta(seconds=1)
 """The supervisor gives its judgements so often: the `stride` of its policies' tracks."""
 
@@ -99,15 +104,25 @@ def _of_the_box() -> tuple[Policy, ...]:
         (names.UNDECIDED, "Policies undecided", Severity.MEDIUM, MINUTE),
         (names.STORE_FAILED, "Store failed", Severity.CRITICAL, 10 * SECOND),
         (names.DISK_LOW, "Disk low", Severity.HIGH, MINUTE),
+        (names.EVIDENCE_FULL, "Evidence is not kept", Severity.HIGH, 10 * SECOND),
         (names.BROKER_UNREACHABLE, "Broker unreachable", Severity.HIGH, 10 * SECOND),
         (names.PUBLISH_REFUSED, "Publish refused", Severity.HIGH, timedelta(0)),
         (names.WINDOWS_SHED, "Windows shed", Severity.MEDIUM, MINUTE),
+        (names.SELF_TEST_FAILED, "Self-test failed", Severity.HIGH, timedelta(0)),
         (names.CONFIG_RELOAD_FAILED, "Configuration not reloaded", Severity.MEDIUM, timedelta(0)),
         (names.CLOCK_STEPPED, "Clock stepped", Severity.LOW, timedelta(0)),
         (names.WATCH_GAP, "Gap in the watch", Severity.LOW, timedelta(0)),
         (names.ALARM_FLOOD, "Alarm flood", Severity.HIGH, timedelta(0)),
     )
     return tuple(
-        Policy(id=name, title=title, ask=f"{title}?", sensors=(names.BOX_SENSOR,), severity=severity, clear_after=clear_after)
+        Policy(
+            id=name,
+            title=title,
+            ask=f"{title}?",
+            sensors=(names.BOX_SENSOR,),
+            severity=severity,
+            clear_after=clear_after,
+            inhibited_by=EXPLAINED_BY.get(name, frozenset()),
+        )
         for name, title, severity, clear_after in rows
     )

@@ -26,7 +26,7 @@ class Context:
     mode: str | None = None
     """The arm mode; None: disarmed."""
     test: bool = False
-    """Whatever opens now is a test and says so."""
+    """Whatever opens now is a test and says so, and nothing silences it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

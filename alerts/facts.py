@@ -65,6 +65,8 @@ class BoxFacts:
     """What is, or was until just now, wrong with the store."""
     disk_free: float = 1.0
     """0..1: share of the data folder's file system."""
+    evidence_full: str = ""
+    """Why no more evidence is kept; empty while there is room."""
     broker_lost_since: Moment | None = None
     """None: connected, or none is configured."""
     refused_at: Moment | None = None
@@ -77,6 +79,8 @@ class BoxFacts:
     """When the wall clock last stepped by more than 2 s."""
     gap: Gap | None = None
     """The newest."""
+    self_test: str | None = ""
+    """What the last self-test found wrong; empty: nothing, or there is to be none. None: none has been made yet."""
     undecided: tuple[PolicyId, ...] = ()
     """What `undecided.py` says."""
 
@@ -88,12 +92,14 @@ def box_answers(facts: BoxFacts, at: Moment) -> tuple[Judged, ...]:
         answer(names.JUDGE_DOWN, _judge(facts, at), at),
         answer(names.STORE_FAILED, _either(yes=bool(facts.store_problem)), at, note=facts.store_problem),
         answer(names.DISK_LOW, _between(facts.disk_free <= DISK_LOW_SHARE, facts.disk_free >= DISK_FINE_SHARE), at),
+        answer(names.EVIDENCE_FULL, _either(yes=bool(facts.evidence_full)), at, note=facts.evidence_full),
         answer(names.BROKER_UNREACHABLE, _lasting(facts.broker_lost_since, at, BROKER_LOST_FOR), at),
         answer(names.PUBLISH_REFUSED, _recent(facts.refused_at, at, REFUSED_FOR), at),
         answer(names.WINDOWS_SHED, _between(facts.shed_share > SHED_SHARE, facts.shed_share <= SHED_FINE_SHARE), at),
         answer(names.CONFIG_RELOAD_FAILED, _either(yes=facts.reload_failed), at),
         answer(names.CLOCK_STEPPED, _recent(facts.stepped_at, at, STEPPED_FOR), at),
         answer(names.WATCH_GAP, _recent(facts.gap.end if facts.gap else None, at, GAP_FOR), at, note=str(facts.gap or "")),
+        answer(names.SELF_TEST_FAILED, _self_test(facts.self_test), at, note=facts.self_test or ""),
         answer(names.UNDECIDED, _either(yes=bool(facts.undecided)), at, note=undecided),
     )
 
@@ -137,6 +143,11 @@ def _judge(facts: BoxFacts, at: Moment) -> Verdict:
     if facts.judge is None or facts.judge is JudgeCondition.READY:
         return Verdict.NO
     return _lasting(facts.judge_since, at, JUDGE_DOWN_FOR if facts.judge is JudgeCondition.DOWN else JUDGE_LOADING_FOR)
+
+
+def _self_test(found: str | None) -> Verdict:
+    """An alarm from before a restart stands until the first self-test after it."""
+    return Verdict.NOT_ASKED if found is None else _either(yes=bool(found))
 
 
 def _either(*, yes: bool) -> Verdict:

@@ -7,6 +7,8 @@ BOX = ViewId("box")
 BOX_SENSOR = SensorId("box")
 """No sensor may be called so: it stands for the box where a judgement needs a sensor."""
 
+SELF_TEST_SENSOR = SensorId("self-test")
+"""No sensor may be called so either: it is the one that plays the self-test's clips."""
 SELF_TEST = PolicyId("self-test")
 """The question of the self-test's clips. It is no policy of anybody's: only its outcome concerns people."""
 
@@ -21,9 +23,11 @@ JUDGE_DOWN = PolicyId("judge-down")
 UNDECIDED = PolicyId("undecided")
 STORE_FAILED = PolicyId("store-failed")
 DISK_LOW = PolicyId("disk-low")
+EVIDENCE_FULL = PolicyId("evidence-full")
 BROKER_UNREACHABLE = PolicyId("broker-unreachable")
 PUBLISH_REFUSED = PolicyId("publish-refused")
 WINDOWS_SHED = PolicyId("windows-shed")
+SELF_TEST_FAILED = PolicyId("self-test-failed")
 CONFIG_RELOAD_FAILED = PolicyId("config-reload-failed")
 CLOCK_STEPPED = PolicyId("clock-stepped")
 WATCH_GAP = PolicyId("watch-gap")

@@ -12,12 +12,14 @@ from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 from alerts.facts import Gap
+from alerts.names import SELF_TEST_SENSOR
 from alerts.notification import Delivery, Notification
 from analyzers.interview import JudgeCondition, JudgeNews
 from appliance import __version__
 from appliance.broker_link import BrokerLink, Sights
 from appliance.clock import BoxClock
 from appliance.config import Configuration
+from appliance.control.deliveries import Deliveries
 from appliance.control.desk import Desk, Room
 from appliance.fleet import Fleet, Uses
 from appliance.health import Health, Looks
@@ -27,13 +29,16 @@ from appliance.outbox import Outbox
 from appliance.reload import reload
 from appliance.report import Parts, Report
 from appliance.rows import add_gap
+from appliance.selftest.run import Means, SelfTest
+from appliance.selftest.trip import Round
 from appliance.store import DatabaseSettings, Store, StoreFailed
 from appliance.supervisor import Backoff, Pulse, Systemd, keep, ping
 from appliance.telling import MQTT
 from appliance.watch import Watch, watch
 from appliance.wiring import judge_budget, judge_settings, new_pipeline, new_telling
+from sensors.moment import Moment
 from sensors.news import Mute
-from sensors.window import SensorId
+from sensors.window import SensorId, WindowId
 
 log = logging.getLogger("omniwatch")
 
@@ -92,10 +97,11 @@ class Box:
         self._outbox = Outbox(self._store, self._telling.channels, now, one_by_one=self._telling.one_by_one)
         self._pipeline = new_pipeline(configuration, clock=self._clock, judge=None, store=self._store, teller=self._outbox)
         self._pipeline.audiences = self._telling.audiences
-        self._store.recalled = self._pipeline.recall
         uses = Uses(window=self._pipeline.window, slots=self._judge.slots, void=self._pipeline.drop, detach=self._judge.detach)
         self._fleet = Fleet(uses, self._clock, self._metrics)
-        self._pipeline.release = self._fleet.release
+        self._deliveries = Deliveries()
+        self._self_test = SelfTest(self._tests_itself_by())
+        self._pipeline.release = self._release
         looks = Looks(
             queue=self._pipeline.queue.statistics, store_failing=self._store_failing, broker_connected=self._broker_connected, gap=self._gap
         )
@@ -105,11 +111,11 @@ class Box:
             log.warning("%s", self._health.gap)
         parts = Parts(fleet=self._fleet, health=self._health, judge=self._judge, outbox=self._outbox, pipeline=self._pipeline)
         self._report = Report(self._metrics, self._clock, parts)
-        self._desk = Desk(Room(parts=parts, store=self._store, clock=self._clock, mqtt=self._channel, remove=None), configuration)
+        self._desk = Desk(self._room(parts), configuration)
         self._store.recalled = self._desk.recall
         await self._desk.begin()
         self._link = BrokerLink(self._channel, configuration, desk=self._desk, store=self._store, metrics=self._metrics) if self._channel else None
-        self._pipeline.observers.extend((self._report.decided, self._health.saw))
+        self._pipeline.observers.extend((self._report.decided, self._health.saw, self._self_test.saw))
         try:
             self._pipeline.remember(await self._store.tracks())
         except StoreFailed as error:
@@ -126,6 +132,7 @@ class Box:
             "store": self._store.run(self._clock.now, lambda: self._pulse.beat("store")),
             "disk": self._health.watch_disk(),
             "watchdog": ping(self._systemd, self._pulse, self._report.status),
+            "self-test": keep("self-test", self._self_test.run, Backoff(first_s=60.0, most_s=600.0), lambda _problem: None),
             "control": keep("control", self._desk.serve, Backoff(first_s=1.0), lambda _problem: None),
             "reload": self._reloads(),
         }
@@ -156,11 +163,14 @@ class Box:
         settings = judge_settings(configuration.judge)
         self._pipeline.judge = self._judge if settings else None
         self._pipeline.waits_for_judge = not configuration.judge.fallback
-        self._judge.policies(self._watch.asked())
+        everything = self._self_test.beside(self._watch)
+        self._judge.policies(everything.asked())
         self._judge.configure(settings, await asyncio.to_thread(judge_budget, configuration.judge))
         if not settings:
             self._health.no_judge()
-        await self._pipeline.configure(self._watch)
+        self._self_test.configure(configuration.self_test)
+        self._health.self_test = self._health.self_test if configuration.self_test else ""
+        await self._pipeline.configure(everything)
         await self._fleet.apply(configuration.sensors)
 
         self._metrics.watching(self._watch, configuration.judge)
@@ -195,6 +205,35 @@ class Box:
 
     # What the parts tell each other.
 
+    def _room(self, parts: Parts) -> Room:
+        return Room(
+            parts=parts,
+            store=self._store,
+            clock=self._clock,
+            mqtt=self._channel,
+            deliveries=self._deliveries,
+            self_test=self._self_test,
+            remove=None,
+        )
+
+    def _tests_itself_by(self) -> Means:
+        return Means(
+            pipeline=self._pipeline,
+            judge=self._judge,
+            store=self._store,
+            deliveries=self._deliveries,
+            clock=self._clock,
+            answer_s=self._judge_late_s,
+            told=self._tested,
+        )
+
+    def _tested(self, test: Round, at: Moment) -> None:
+        self._health.self_test = test.problem
+        self._metrics.tested(at, passed=test.passed)
+
+    def _release(self, sensor: SensorId, window: WindowId) -> None:
+        (self._self_test if sensor == SELF_TEST_SENSOR else self._fleet).release(sensor, window)
+
     def _linked(self, connected: bool) -> None:  # noqa: FBT001 - the channel's word
         self._metrics.mqtt_connected.set(connected)
         if connected:
@@ -223,7 +262,7 @@ class Box:
 
     def _told(self, notification: Notification, delivery: Delivery) -> None:
         self._report.told(notification, delivery)
-        self._desk.heard(notification, delivery)
+        self._deliveries.heard(notification, delivery)
         self._health.delivered(delivery)
 
     async def _gap(self, gap: Gap) -> None:

@@ -83,10 +83,16 @@ def judge(  # noqa: PLR0913 - a command's options
 @app.command()
 def doctor(
     config: Annotated[Path | None, typer.Argument(help="A configuration: its sensors, model and broker are tried as well.", metavar="CONFIG")] = None,
+    *,
+    drill: Annotated[bool, typer.Option("--drill", help="Instead have the running box test itself, and show how it went.")] = False,
 ) -> None:
     """Look at this machine, open each sensor and greet the broker: each line ok, warning or failure, and what to do."""
     from rich.console import Console
 
+    if drill:
+        from appliance.doctor.drill import run_drill
+
+        raise typer.Exit(run_drill(config, Console()))
     from appliance.doctor.examine import run_doctor
 
     raise typer.Exit(run_doctor(config, Console()))

@@ -113,6 +113,8 @@ class Configuration:
     state: Path = Path("/var/lib/omniwatch")
     evidence: EvidenceConfig = field(default=EvidenceConfig())
     flood: FloodRule = field(default=FloodRule())
+    self_test: timedelta | None = None
+    """How often the box tries itself out; None: never."""
 
 
 def load(path: Path, *, secrets: Path | None = None) -> Configuration:
@@ -172,6 +174,7 @@ class _Reader:
             metrics=MetricsConfig(host=host, port=port),
             state=self._path(form.state),
             flood=form.flood,
+            self_test=form.self_test.every if form.self_test else None,
         )
 
     def _judge(self, form: JudgeForm) -> JudgeConfig:

@@ -19,6 +19,7 @@ from alerts.decision import Decision
 from alerts.event import Judged
 from alerts.facts import BoxFacts, Gap, box_answers, no_data, sensor_answer
 from alerts.flood import Flood, FloodRule, counted, flood_answer
+from alerts.names import SELF_TEST
 from alerts.notification import Delivery, Outcome
 from alerts.undecided import Tally, tallied, undecided
 from analyzers.interview import JudgeCondition, JudgeNews
@@ -51,6 +52,8 @@ class Looks:
     """None: no broker is configured."""
     gap: Callable[[Gap], Awaitable[None]]
     """Puts a time in which nobody watched on record."""
+    evidence_full: Callable[[], str] = lambda: ""
+    """Why no more evidence is kept; empty while there is room."""
 
 
 class Health:
@@ -75,6 +78,8 @@ class Health:
         self.gap: Gap | None = None
         self.disk_free = 1.0
         self.reload_failed = False
+        self.self_test: str | None = None
+        """As in `BoxFacts`."""
 
     def flood_rule(self, rule: FloodRule) -> None:
         """From now on this is a flood. What has opened already still counts."""
@@ -99,6 +104,8 @@ class Health:
         """Something was decided."""
         now = self._clock.now()
         if isinstance(what, Judgement):
+            if what.policy == SELF_TEST:
+                return
             self._tallies = tallied(self._tallies, what, now)
         else:
             self._flood = counted(self._flood, what, now)
@@ -146,12 +153,14 @@ class Health:
             judge_since=self._judge_since,
             store_problem=self._looks.store_failing(),
             disk_free=self.disk_free,
+            evidence_full=self._looks.evidence_full(),
             broker_lost_since=self._broker_lost,
             refused_at=self._refused,
             shed_share=dropped / max(1, last.put - first.put),
             reload_failed=self.reload_failed,
             stepped_at=self._stepped,
             gap=self.gap,
+            self_test=self.self_test,
             undecided=undecided(self._tallies, at),
         )
 

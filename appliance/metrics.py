@@ -98,6 +98,8 @@ class Metrics:
         self.store_up = Gauge("omniwatch_store_up", "1 while the store commits.", registry=registry)
         self.disk_free = Gauge("omniwatch_disk_free_ratio", "Free share of the disk that holds the state.", registry=registry)
         self.loop_lag = Histogram(
+        self.self_test = Gauge("omniwatch_self_test_passed", "1 if the last self-test was passed.", registry=registry)
+        self.self_test_at = Gauge("omniwatch_self_test_timestamp_seconds", "When the last self-test was made.", registry=registry)
             "omniwatch_loop_lag_seconds", "How late the supervisor's loop is.", buckets=(0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5), registry=registry
         )
         self.reload_ok = Gauge("omniwatch_config_last_reload_successful", "1 if the newest configuration was good.", registry=registry)
@@ -141,6 +143,11 @@ class Metrics:
         self.deliveries.labels(delivery.channel, delivery.outcome.value).inc()
         if delivery.outcome is Outcome.REFUSED and delivery.channel == "mqtt":
             self.puback_failures.labels(delivery.reason[:64]).inc()
+    def tested(self, at: Moment, *, passed: bool) -> None:
+        """The box has tested itself."""
+        self.self_test.set(passed)
+        self.self_test_at.set(at.utc.timestamp())
+
 
     def outbox(self, channels: Mapping[str, ChannelStatistics]) -> None:
         """How telling goes."""

@@ -19,6 +19,7 @@ from alerts.audience import Audience, notifications
 from alerts.builtin import CUES_ONLY, FEED
 from alerts.decision import Context, Decision
 from alerts.event import Event, Judged, Ticked
+from alerts.names import SELF_TEST
 from alerts.notification import Notification
 from alerts.rules import decide, withdraw, withdrawals
 from alerts.track import Track
@@ -137,8 +138,8 @@ class Pipeline:
         return (track.policy, track.view) in self._policies and (mine is None or mine.alert is None)
 
     def tracks(self) -> tuple[Track, ...]:
-        """Where every policy stands."""
-        return tuple(self._tracks.values())
+        """Where every policy stands. That of the self-test's clips is nobody's business."""
+        return tuple(track for track in self._tracks.values() if track.policy != SELF_TEST)
 
     async def window(self, window: Window) -> None:
         """Gate a window's policies, view by view: answer from cues, put into the queue, or say why it was not asked."""
@@ -293,7 +294,7 @@ class Pipeline:
 
     def _context(self, track: Track) -> Context:
         stride = self._watch.stride(track.policy, track.view) if self._watch else FEED
-        return Context(stride=stride, active=frozenset(self._told), grouped=self.grouped, mode=self.mode)
+        return Context(stride=stride, active=frozenset(self._told), grouped=self.grouped, mode=self.mode, test=track.policy == SELF_TEST)
 
     async def _write(self, decisions: Sequence[Decision], notifications: Sequence[Notification]) -> None:
         try:

@@ -14,9 +14,10 @@ from appliance.yaml_marks import Document
 from sensors.settings import SoundUse
 from sensors.window import Sense
 
-BUILT_IN = frozenset(value for name, value in vars(names).items() if name.isupper() and name not in {"BOX", "BOX_SENSOR"})
+BUILT_IN = frozenset(value for name, value in vars(names).items() if name.isupper() and name not in {"BOX", "BOX_SENSOR", "SELF_TEST_SENSOR"})
 """Names of the policies that watch the watcher: an owner's may not take them, and may be inhibited by them."""
 
+RESERVED: Mapping[str, str] = {names.BOX_SENSOR: "the box itself", names.SELF_TEST_SENSOR: "the box's test of itself"}
 NOUNS = {Sense.SIGHT: "picture", Sense.SOUND: "sound"}
 
 
@@ -37,8 +38,8 @@ def sensor_problems(document: Document, sensors: Mapping[str, SensorForm]) -> It
     for name, sensor in sensors.items():
         for path, message in _within(sensor):
             yield document.problem(("sensors", name, path), message)
-        if name == names.BOX_SENSOR:
-            yield document.problem(("sensors", name), f'"{name}" stands for the box itself; call the sensor something else', at_key=True)
+        if name in RESERVED:
+            yield document.problem(("sensors", name), f'"{name}" stands for {RESERVED[name]}; call the sensor something else', at_key=True)
 
 
 def _within(sensor: SensorForm) -> Iterator[tuple[str, str]]:

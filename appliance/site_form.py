@@ -7,6 +7,7 @@ from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, InstanceOf, ValidationInfo, WithJsonSchema, field_validator
+from pydantic.config import JsonDict
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -81,6 +82,19 @@ def read_host(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9._:-]{1,253}", name):
         raise ValueError("write the broker's name or address alone, like broker.lan; the port has a key of its own")
     return name
+
+
+def read_self_test(value: object) -> object:
+    """`off` is none."""
+    if isinstance(value, str) and value != "off":
+        raise HintedError(f'"{value}" says neither whether nor how often', "write off, or {every: 1h}")
+    return None if value == "off" else value
+
+
+def show_off(schema: JsonDict) -> None:
+    """What editors are told: the word is `off`, which None stands for here."""
+    if isinstance(choices := schema.get("anyOf"), list):
+        choices[:] = [{"const": "off"} if choice == {"type": "null"} else choice for choice in choices]
 
 
 def read_modes(modes: tuple[str, ...]) -> tuple[str, ...]:
@@ -197,6 +211,13 @@ class NotifyForm(Form):
     """People, each through a service of their own."""
 
 
+class SelfTestForm(Form):
+    """The box's test of itself."""
+
+    every: Annotated[Wait, AfterValidator(between(timedelta(minutes=1), timedelta(days=7)))] = timedelta(hours=1)
+    """How often, beside once after each start. One that has failed is made again sooner."""
+
+
 class MetricsForm(Form):
     """What Prometheus reads."""
 
@@ -229,6 +250,8 @@ class SiteForm(Form):
     """The modes in which the box can be armed. The first is that of a box that nobody has armed yet."""
     policies: tuple[Entry, ...] = Field(default=(), max_length=MAX_POLICIES)
     """The questions: policies of one's own, and policies of catalogues that are put to use."""
+    self_test: Annotated[SelfTestForm | None, BeforeValidator(read_self_test), Field(json_schema_extra=show_off)] = SelfTestForm()
+    """How the box tries itself out, or `off`: two clips whose answers are known go the whole way of an alarm, marked as a test."""
     notify: NotifyForm = NotifyForm()
     """Whom alarms are told. Default: nobody; they are in the database and the metrics."""
 

@@ -47,7 +47,7 @@ def audiences(configuration: Configuration) -> tuple[Audience, ...]:
     """Who is told of what."""
     found: list[Audience] = []
     if configuration.mqtt:
-        found.append(Audience(channel=MQTT))
+        found.append(Audience(channel=MQTT, self_tests=True))
     if speech := configuration.speech:
         found.append(Audience(channel=SPEECH, changes=SPOKEN, least=speech.least, quiet=speech.quiet, lasting=speech.max_age))
     people = (

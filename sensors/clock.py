@@ -141,7 +141,7 @@ class BoxTime:
 
 
 class RecordingTime:
-    """A recording's own time: it begins at 0, at the wall time that it was given."""
+    """A recording's own time: it begins at 0, which is the moment that it was given."""
 
     def __init__(self, replay: Replay) -> None:
         """From the settings of the replay."""
@@ -150,4 +150,4 @@ class RecordingTime:
     def moment(self, boot_ns: int) -> Moment:
         """The moment of a time of the recording."""
         utc = datetime.fromtimestamp(self._replay.start_utc_s, UTC) + timedelta(microseconds=boot_ns / 1000)
-        return Moment(utc=utc, boot_ns=boot_ns, boot_id=self._replay.boot_id)
+        return Moment(utc=utc, boot_ns=self._replay.start_boot_ns + boot_ns, boot_id=self._replay.boot_id)

@@ -59,11 +59,12 @@ class Zone:
 class Replay:
     """A recording is judged without loss and as fast as the judge allows: no pacing, no dropping, its own clock.
 
-    The recording's first instant is told as `start_utc_s` (seconds since 1970) and boot time 0 of `boot_id`.
+    The recording's first instant is told as `start_utc_s` (seconds since 1970) and boot time `start_boot_ns` of `boot_id`.
     """
 
     start_utc_s: float
     boot_id: BootId
+    start_boot_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

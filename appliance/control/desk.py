@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from alerts.channels.mqtt import MqttChannel
-from alerts.names import SELF_TEST
-from alerts.notification import Delivery, Notification
 from alerts.track import Track
 from analyzers.policy import Policy
 from appliance import __version__
@@ -14,6 +12,7 @@ from appliance.config import Configuration
 from appliance.control.arming import Armed, Arming
 from appliance.control.audit import AuditTrail
 from appliance.control.deliveries import Deliveries
+from appliance.control.orders import Answer
 from appliance.control.place import socket_path
 from appliance.control.server import ControlServer
 from appliance.control.status import (
@@ -30,6 +29,7 @@ from appliance.control.targets import Key
 from appliance.control.track_orders import Reach
 from appliance.control.verbs import Means, Remove, Verbs
 from appliance.report import Parts
+from appliance.selftest.run import SelfTest
 from appliance.store import Store
 from appliance.watch import Watch, watch
 from sensors.window import SensorId
@@ -43,6 +43,8 @@ class Room:
     store: Store
     clock: Clock
     mqtt: MqttChannel | None
+    deliveries: Deliveries
+    self_test: SelfTest
     remove: Remove | None
     """None: the box keeps no evidence."""
 
@@ -55,13 +57,12 @@ class Desk:
         self._room = room
         self._configuration = configuration
         self._watch: Watch = watch(configuration)
-        self.deliveries = Deliveries()
         self.arming = Arming(room.store, configuration.modes, self._armed)
         self.trail = AuditTrail(room.store)
         reach = Reach(
             pipeline=room.parts.pipeline,
             policies=self._policies,
-            deliveries=self.deliveries,
+            deliveries=room.deliveries,
             clock=room.clock,
             timezone=lambda: self._configuration.timezone,
         )
@@ -72,6 +73,7 @@ class Desk:
             status=self.status,
             sensors=self._sensors,
             remove=room.remove,
+            drill=self._drill,
             name=f"{configuration.site}/{configuration.box}",
         )
         self.verbs = Verbs(means)
@@ -95,15 +97,11 @@ class Desk:
         self._configuration, self._watch = configuration, watch(configuration)
         self.arming.offer(configuration.modes)
 
-    def heard(self, notification: Notification, delivery: Delivery) -> None:
-        """An attempt to tell."""
-        self.deliveries.heard(notification, delivery)
-
     def _armed(self, armed: Armed) -> None:
         self._room.parts.pipeline.mode = armed.in_force
 
     def _policies(self) -> Mapping[Key, Policy]:
-        return {key: policy for key, policy in self._watch.policies().items() if policy.id != SELF_TEST}
+        return self._watch.policies()
 
     def _sensors(self) -> Sequence[SensorId]:
         return tuple(sensor.settings.sensor for sensor in self._configuration.sensors)
@@ -130,8 +128,20 @@ class Desk:
             channels=self._channels(),
             store_problem=statistics.failing or room.store.away,
             disk_free=parts.health.disk_free,
-            self_test="none yet",
+            self_test=self._self_test(),
+            self_test_at=room.self_test.last[1].utc if room.self_test.last else None,
         )
+
+    def _self_test(self) -> str:
+        if self._room.self_test.last is None:
+            return "none yet" if self._configuration.self_test else "off"
+        test, _ = self._room.self_test.last
+        return f"passed in {test.took_s:.1f} s" if test.passed else f"FAILED: {test.problem}"
+
+    async def _drill(self) -> Answer:
+        """A self-test now, stage by stage."""
+        test = await self._room.self_test.make()
+        return Answer(done=test.passed, says=self._room.self_test.report(test))
 
     def _judge(self) -> JudgeLine:
         parts = self._room.parts

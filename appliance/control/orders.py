@@ -113,6 +113,14 @@ class Forget:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Drill:
+    """Test yourself now, and say stage by stage how it went."""
+
+    verb: Literal["drill"] = "drill"
+    why: Why = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AskStatus:
     """How does everything stand? A question: it leaves no trail."""
 
@@ -127,7 +135,7 @@ class AskAudit:
     last: Annotated[int, Field(ge=1, le=MAX_SHOWN)] = 20
 
 
-Deed = Acknowledge | Shelve | Unshelve | Clear | Test | Arm | Disarm | Forget
+Deed = Acknowledge | Shelve | Unshelve | Clear | Test | Arm | Disarm | Forget | Drill
 Question = AskStatus | AskAudit
 Order = Deed | Question
 

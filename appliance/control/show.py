@@ -78,7 +78,8 @@ def _status(status: Status) -> Iterator[str]:
     if not status.channels:
         yield "outbox    nobody is told: there is no `notify`"
     yield f"store     {f'[red]{escape(status.store_problem)}[/red]' if status.store_problem else 'ok'}; {status.disk_free:.0%} of the disk free"
-    yield f"self-test {escape(status.self_test)}"
+    at = f"{_when(status.self_test_at)}: " if status.self_test_at else ""
+    yield f"self-test {at}{escape(status.self_test)}"
 
 
 def _sensors(status: Status) -> Iterator[str]:

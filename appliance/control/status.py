@@ -107,7 +107,8 @@ class Status:
     disk_free: float
     """0..1: share of the data folder's file system."""
     self_test: str
-    """What came of the last one, and when, in a line."""
+    """What came of the last one, in a line."""
+    self_test_at: datetime | None
 
 
 def sensor_lines(statuses: Iterable[SensorStatus], now: Moment) -> tuple[SensorLine, ...]:

@@ -25,6 +25,7 @@ from appliance.control.orders import (
     Clear,
     Deed,
     Disarm,
+    Drill,
     Forget,
     Origin,
     Question,
@@ -57,6 +58,7 @@ class Means:
     sensors: Callable[[], Sequence[SensorId]]
     remove: Remove | None
     """None: the box keeps no evidence."""
+    drill: Callable[[], Awaitable[Answer]]
     name: str
     """`<site>/<box>`."""
 
@@ -95,7 +97,7 @@ class Verbs:
             verb=order.verb,
             about=json.dumps(about),
             why=order.why,
-            outcome=f"{'done' if answer.done else 'refused'}: {'; '.join(answer.says)}",
+            outcome=f"{'done' if answer.done else 'refused'}: {'; '.join(answer.says[-1:] if isinstance(order, Drill) else answer.says)}",
         )
 
     async def _answer(self, question: Question) -> Answer | StatusAnswer | AuditAnswer:
@@ -116,6 +118,8 @@ class Verbs:
                 return await self._set(Armed(mode=self._means.arming.now.mode, on=False), who)
             case Forget():
                 return await self._forget(order)
+            case Drill():
+                return await self._means.drill()
             case _:
                 assert_never(order)
 

@@ -17,13 +17,13 @@ VIDEO_CODECS = ("libx264", "libopenh264", "mpeg4")
 SOUND_FRAME = 1024
 
 
-def write(path: Path, pictures: Iterable[Picture], wave: Wave, fps: int) -> str:
-    """Write the film to `path`; the name of the video codec that was used."""
+def write(path: Path, pictures: Iterable[Picture], wave: Wave, fps: int, *, crf: int = 20) -> str:
+    """Write the film to `path`, the smaller the higher `crf`; the name of the video codec that was used."""
     codec = next(name for name in VIDEO_CODECS if name in av.codecs_available)
     frames = iter(pictures)
     first = next(frames)
     with av.open(str(path), "w", format="mp4") as container:
-        options = {"preset": "veryfast", "crf": "20", "bf": "0"} if codec == "libx264" else {}
+        options = {"preset": "veryfast", "crf": str(crf), "bf": "0"} if codec == "libx264" else {}
         video = container.add_stream(codec, rate=fps, options=options)
         assert isinstance(video, VideoStream)  # noqa: S101  # add_stream returns the union of all kinds
         video.height, video.width = first.shape[:2]

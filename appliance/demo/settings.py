@@ -15,6 +15,7 @@ box: {box}
 timezone: UTC
 state: {state}
 metrics: {{listen: "127.0.0.1:{metrics}"}}
+self_test: off      # its alarms would stand between those that the scene owes
 notify:
   mqtt: {{host: 127.0.0.1, port: {port}, protocol: "{protocol}"}}
 """

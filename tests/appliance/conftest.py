@@ -132,6 +132,7 @@ sensors:
     source: file:{film}
     window: {{length: 2s, every: 1s, fps: 2, longest_side: 320}}
 {sensors} {judge}
+self_test: {self_test}
 policies:
   - id: something-there
     ask: Is something in front of the wall?
@@ -163,6 +164,7 @@ class Appliance:
     policy: str = ""
     """More lines of its one policy."""
     environment: dict[str, str] = field(default_factory=dict)
+    self_test: str = "off"
     metrics: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
 
@@ -177,6 +179,7 @@ class Appliance:
             film=self.film,
             sensors=self.sensors,
             judge=self.judge,
+            self_test=self.self_test,
             more=self.more,
             timezone=self.timezone,
             site=self.site,
