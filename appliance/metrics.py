@@ -96,10 +96,10 @@ class Metrics:
         self.outbox_parked = Gauge("omniwatch_outbox_parked", "Notifications that the other end refused for good.", channel, registry=registry)
         self.outbox_undurable = Gauge("omniwatch_outbox_undurable", "Notifications that live in memory alone.", channel, registry=registry)
         self.store_up = Gauge("omniwatch_store_up", "1 while the store commits.", registry=registry)
-        self.disk_free = Gauge("omniwatch_disk_free_ratio", "Free share of the disk that holds the state.", registry=registry)
-        self.loop_lag = Histogram(
         self.self_test = Gauge("omniwatch_self_test_passed", "1 if the last self-test was passed.", registry=registry)
         self.self_test_at = Gauge("omniwatch_self_test_timestamp_seconds", "When the last self-test was made.", registry=registry)
+        self.disk_free = Gauge("omniwatch_disk_free_ratio", "Free share of the disk that holds the state.", registry=registry)
+        self.loop_lag = Histogram(
             "omniwatch_loop_lag_seconds", "How late the supervisor's loop is.", buckets=(0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5), registry=registry
         )
         self.reload_ok = Gauge("omniwatch_config_last_reload_successful", "1 if the newest configuration was good.", registry=registry)
@@ -138,16 +138,16 @@ class Metrics:
         """How old a window is at a stage: arrived, cued (answered from cues), judged (by a model) or delivered (an alarm's opening)."""
         self.stages.labels(stage).observe(max(0.0, now.since(window_end).total_seconds()))
 
-    def delivery(self, delivery: Delivery) -> None:
-        """Count an attempt."""
-        self.deliveries.labels(delivery.channel, delivery.outcome.value).inc()
-        if delivery.outcome is Outcome.REFUSED and delivery.channel == "mqtt":
-            self.puback_failures.labels(delivery.reason[:64]).inc()
     def tested(self, at: Moment, *, passed: bool) -> None:
         """The box has tested itself."""
         self.self_test.set(passed)
         self.self_test_at.set(at.utc.timestamp())
 
+    def delivery(self, delivery: Delivery) -> None:
+        """Count an attempt."""
+        self.deliveries.labels(delivery.channel, delivery.outcome.value).inc()
+        if delivery.outcome is Outcome.REFUSED and delivery.channel == "mqtt":
+            self.puback_failures.labels(delivery.reason[:64]).inc()
 
     def outbox(self, channels: Mapping[str, ChannelStatistics]) -> None:
         """How telling goes."""
