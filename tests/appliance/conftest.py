@@ -103,11 +103,12 @@ class Listener:
         self._client.loop_start()
 
     def _message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
-        if message.payload:
-            with self._lock:
-                body = json.loads(message.payload)
-                self.messages.append((message.topic, body))
-                self.timed.append((time.time(), message.topic, body))
+        if not message.payload:
+            return
+        with suppress(ValueError, RecursionError), self._lock:  # somebody else's rubbish
+            body = json.loads(message.payload)
+            self.messages.append((message.topic, body))
+            self.timed.append((time.time(), message.topic, body))
 
     def of(self, part: str) -> list[dict[str, Any]]:
         with self._lock:
