@@ -37,11 +37,10 @@ class Noise:
         self._epochs += 1
         return self._window(self._epochs, 0, range(self.pairs))
 
-    def stream(self) -> "Sequence[Window]":
-        """Windows of which each has half of its pairs in common with the one before."""
+    def stream(self) -> list[Window]:
+        """Four windows, each two pairs after the one before."""
         self._epochs += 1
-        half = self.pairs // 2
-        return [self._window(self._epochs, n * half, [(n * half + k) % (2 * self.pairs) for k in range(self.pairs)]) for n in range(4)]
+        return [self._window(self._epochs, 2 * n, [(2 * n + k) % (2 * self.pairs) for k in range(self.pairs)]) for n in range(4)]
 
     def _window(self, epoch: int, first: int, slots: Sequence[int]) -> Window:
         return Window(
