@@ -16,7 +16,7 @@ TOPICS = ("status", "heartbeat", "command/ack", "command/arm", "command/nothing"
 @pytest.mark.drill(
     4, "broker-down-at-boot",
     done="The broker is not there when the box starts; it comes after more than a minute",
-    sees="`broker-unreachable` is active in the metrics and the journal, `omniwatch_mqtt_connected` is 0; all alarms arrive in the end, in their order",
+    sees="`broker-unreachable` is active in the metrics and the journal, `omniwatch_mqtt_connected` is 0; all alarms arrive later, in order",
 )  # fmt: skip
 def test_a_broker_that_is_not_there_at_boot(appliance: Appliance, broker: Broker, measured: dict[str, int]) -> None:
     broker.stop()

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from alerts.reason import Reason
 from tests.appliance.conftest import Appliance, Broker, Listener, eventually, free_port
 
 SERVER = Path(__file__).parent / "scene_server.py"
@@ -42,6 +43,8 @@ POLICY = """\
     clear_after: 1s
     fallback: {dark: 0.9}
 """
+ON_PURPOSE = {Reason.COMMON_CAUSE, Reason.COOLDOWN, Reason.FLOOD, Reason.SHELVED, Reason.SUPPRESSED, Reason.UNTOLD}
+"""Why the box keeps an alarm on record and tells nobody."""
 Spans = list[tuple[float, float]]
 
 
@@ -135,8 +138,8 @@ class Kills:
     def _recorded(self) -> tuple[set[str], set[str]]:
         """The events that the box has on record, and those of them that the broker had nobody for."""
         with closing(sqlite3.connect(self.box.folder / "state" / "omniwatch.db")) as connection:
-            query = "SELECT alert || '-' || number FROM transition WHERE change IN ('opened', 'cleared', 'reopened')"
-            happened = {row[0] for row in connection.execute(query)}
+            query = "SELECT alert || '-' || number, reason FROM transition WHERE change IN ('opened', 'cleared', 'reopened')"
+            happened = {event for event, reason in connection.execute(query) if reason not in ON_PURPOSE}
             waiting = connection.execute("SELECT count(*) FROM outbox").fetchone()[0]
             query = "SELECT notification FROM delivery WHERE outcome = 'unheard'"
             unheard = {row[0].removesuffix("-mqtt") for row in connection.execute(query)}
