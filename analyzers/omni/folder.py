@@ -12,11 +12,8 @@ from analyzers.interview import Quantization
 
 SUPPORTED = {"qwen3_omni_moe": "thinker_config", "qwen3_omni_moe_thinker": None}
 """Model types that can judge, and where in their configuration the thinker's is."""
-UNFIT = {
-    "captioner": "it describes sounds and takes no question, so it cannot judge",
-    "thinking": "it thinks before it answers, so its first word is no answer",
-}
-"""Siblings with the same architecture and other habits. They differ in name only."""
+CAPTIONER = "it describes sounds and takes no question, so it cannot judge"
+"""Siblings have the same architecture and other habits. They differ in name only."""
 INSTRUCT = "take Qwen3-Omni-30B-A3B-Instruct"
 RECORD, FORMAT = "omniwatch.json", 1
 """The record in a folder that `omniwatch quantize` has made, and what it looks like."""
@@ -67,6 +64,8 @@ class ModelFolder:
     """By name, of all shards."""
     quantization: Quantization | None = None
     """How the weights are packed already, where `omniwatch quantize` has done it."""
+    thinks: bool = False
+    """Whether it would think before it answers: then it is shown a thought that is empty and over."""
 
     def digest(self) -> str:
         """16 digits that tell this model from others: configuration, tokenizer, headers, and samples of the weights."""
@@ -87,6 +86,8 @@ class ModelFolder:
 def read(path: Path) -> ModelFolder:
     """What lies in `path`. ModelError, saying what to do, where it is not the complete folder of a model that can judge."""
     thinker = _thinker(path)
+    quantization, source = _record(path)
+    thinks = _thinks(path, source)
     for needed, what in ((TOKENIZERS, "tokenizer"), (EXTRACTORS, "feature extractor")):
         if not any((path / name).is_file() for name in needed):
             raise ModelError(f"{path} has no {what} ({' or '.join(needed)}); download the folder again, whole")
@@ -95,21 +96,20 @@ def read(path: Path) -> ModelFolder:
             _json(path / name)  # the libraries' own complaints about half a file come late, and say little
     shards = _shards(path)
     tensors = {name: stored for shard in shards for name, stored in _header(shard).items()}
-    return ModelFolder(path=path, thinker=thinker, shards=shards, tensors=tensors, quantization=_quantization(path))
+    return ModelFolder(path=path, thinker=thinker, shards=shards, tensors=tensors, quantization=quantization, thinks=thinks)
 
 
 def sketch(path: Path) -> ModelFolder:
     """As `read`, but where there are no weights at all the configuration is enough: a model can be planned before it is downloaded."""
     if any((path / name).exists() for name in (INDEX, WEIGHTS)):
         return read(path)
-    return ModelFolder(path=path, thinker=_thinker(path), shards=(), tensors={})
+    return ModelFolder(path=path, thinker=_thinker(path), shards=(), tensors={}, thinks=_thinks(path, ""))
 
 
 def _thinker(path: Path) -> Mapping[str, Any]:
     """The thinker's configuration."""
     if not path.is_dir():
         raise ModelError(f"there is no folder {path}; download a model into it ({INSTRUCT}) or correct `model`")
-    _refuse_unfit(path)
     config = _json(path / "config.json")
     kind = config.get("model_type")
     if kind not in SUPPORTED:
@@ -121,12 +121,16 @@ def _thinker(path: Path) -> Mapping[str, Any]:
     return thinker
 
 
-def _refuse_unfit(path: Path) -> None:
+def _thinks(path: Path, source: str) -> bool:
+    """Whether this is a Thinking model, by its name or that of the `source` it was packed from. ModelError where it is a Captioner."""
     # A folder of the hub's cache is called by a hash, and the model's name stands two levels above.
-    for name in path.resolve().parts[-3:]:
+    for name in (source, *path.resolve().parts[-3:]):
         found = re.search(r"omni.*(captioner|thinking)", name.lower())
+        if found and found[1] == "captioner":
+            raise ModelError(f"{path} is a Captioner model: {CAPTIONER}; {INSTRUCT}")
         if found:
-            raise ModelError(f"{path} is a {found[1].capitalize()} model: {UNFIT[found[1]]}; {INSTRUCT}")
+            return True
+    return False
 
 
 def _json(path: Path) -> dict[str, Any]:
@@ -159,16 +163,16 @@ def _shards(path: Path) -> tuple[Path, ...]:
     return tuple(path / name for name in sorted(names))
 
 
-def _quantization(path: Path) -> Quantization | None:
-    """How the folder's weights are packed, from the record that `omniwatch quantize` leaves; None where there is none."""
+def _record(path: Path) -> tuple[Quantization | None, str]:
+    """How the folder's weights are packed, and the name of what they were made from, as `omniwatch quantize` has left word; or None and nothing."""
     record = path / RECORD
     if not record.is_file():
-        return None
+        return None, ""
     said = _json(record)
     if said.get("format") != FORMAT:
         raise ModelError(f"{record} is of format {said.get('format')!r}, this omniwatch reads {FORMAT}: make it again with `omniwatch quantize`")
     try:
-        return Quantization(str(said.get("quantization")))
+        return Quantization(str(said.get("quantization"))), str(said.get("source"))
     except ValueError:
         raise ModelError(f"{record} names no quantization that is known here: make it again with `omniwatch quantize`") from None
 

@@ -172,7 +172,7 @@ class OmniJudge:
     def _fingerprint(self, asked: Question, policy: Policy) -> Fingerprint:
         window, view = asked.window, asked.window.view(asked.view)
         labels = (self._loaded.prompt.yes_ids, self._loaded.prompt.no_ids)
-        text = hashlib.sha256(f"{PROMPT_VERSION} {labels} {SYSTEM} {question(policy)}".encode()).hexdigest()[:16]
+        text = hashlib.sha256(f"{PROMPT_VERSION} {labels} {SYSTEM} {question(policy)}{self._loaded.prompt.closing}".encode()).hexdigest()[:16]
         seconds = (window.end.boot_ns - window.start.boot_ns) / NANOSECONDS
         zone = asked.view.removeprefix(window.sensor) or "whole"
         senses = "+".join(sorted(window.senses)) or "none"

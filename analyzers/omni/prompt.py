@@ -18,6 +18,10 @@ ALONE = "{ask} Answer yes or no."
 WITH_TWIN = "{ask} Answer yes whenever that is so, even if this is also true: {unless} Answer no if only this is true: {unless} Answer yes or no."
 """`unless` is in the question, with its precedence said: subtracting the score of a second question is wrong both ways (measured)."""
 
+CLOSING = "<|im_end|>\n<|im_start|>assistant\n"
+THOUGHT = "<think>\n\n</think>\n\n"
+"""Behind the closing, for models that would think first: then the next word is the answer."""
+
 YES = ("yes", "Yes", "YES", " yes", " Yes", " YES")
 NO = ("no", "No", "NO", " no", " No", " NO")
 """Answers are English whatever the language of the question: other languages' are not single tokens."""
@@ -46,15 +50,18 @@ class PromptError(ValueError):
 class Prompt:
     """The texts of one tokenizer. Its methods are pure."""
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        """Look up every token that is needed; PromptError where one is missing."""
+    def __init__(self, tokenizer: Tokenizer, *, thinks: bool = False) -> None:
+        """Look up every token that is needed; PromptError where one is missing. `thinks`: the model would think before it answers."""
         self._tokenizer = tokenizer
         self._added = sorted(tokenizer.get_added_vocab(), key=len, reverse=True)
         special = {name: self._special(name) for name in ("vision_start", "vision_end", "audio_start", "audio_end", "video_pad", "audio_pad")}
         self._special_ids = special
         self.video_id, self.audio_id = special["video_pad"], special["audio_pad"]
         self._system = self._fixed(f"<|im_start|>system\n{SYSTEM}<|im_end|>\n<|im_start|>user\n")
-        self._end = self._fixed("<|im_end|>\n<|im_start|>assistant\n")
+        self.closing = CLOSING + (THOUGHT if thinks else "")
+        if thinks and tokenizer.convert_tokens_to_ids("</think>") is None:
+            raise PromptError("the tokenizer has no </think>; this is not the folder of a Thinking model")
+        self._end = self._fixed(self.closing)
         self.yes_ids = self._labels(YES)
         self.no_ids = self._labels(NO)
 

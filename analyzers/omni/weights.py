@@ -62,7 +62,7 @@ def load(settings: JudgeSettings) -> Loaded:
         model = _thinker(found, settings.quantization, device)
         tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
         extractor = WhisperFeatureExtractor.from_pretrained(path, local_files_only=True)
-        prompt = Prompt(tokenizer)
+        prompt = Prompt(tokenizer, thinks=found.thinks)
     except PromptError as error:
         raise ModelError(f"{path}: {error}") from None
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:

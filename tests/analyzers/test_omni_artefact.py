@@ -154,3 +154,25 @@ def test_an_artefact_that_is_not_what_it_says_is_refused(copied: Path, spoil: Ca
 
 def test_a_quantized_source_is_known_by_its_record(nf4: Path, tiny_folder: Path) -> None:
     assert (read(nf4).quantization, read(tiny_folder).quantization) == (Quantization.NF4, None)
+
+
+def test_a_thinking_model_stays_one_when_it_is_packed_and_is_another_judge(
+    tiny_folder: Path, tmp_path: Path, make_scene: Callable[..., Scene]
+) -> None:
+    thinking = Path(shutil.copytree(tiny_folder, tmp_path / "Qwen3-Omni-30B-A3B-Thinking"))
+    quantize(thinking, tmp_path / "packed", Quantization.INT8, quiet)
+    scene = make_scene()
+    asked = (Question(window=scene.window(), view=scene.whole, policies=(policy("Is there fire?"),)),)
+    judges = [OmniJudge(load_as(folder, Quantization.INT8), {scene.sensor: scene.slots}) for folder in (tiny_folder, thinking, tmp_path / "packed")]
+    plain, whole, packed = (judge.judge(asked)[0] for judge in judges)
+    assert plain.log_odds != whole.log_odds == packed.log_odds
+    assert plain.fingerprint
+    assert whole.fingerprint
+    assert plain.fingerprint.question != whole.fingerprint.question
+    assert plain.fingerprint.model != whole.fingerprint.model
+
+
+def test_a_captioner_is_not_hidden_by_being_packed(copied: Path) -> None:
+    rewrite_record(copied, source="Qwen3-Omni-30B-A3B-Captioner")
+    with pytest.raises(ModelError, match="is a Captioner model"):
+        read(copied)

@@ -108,16 +108,18 @@ def test_half_a_download_is_found_by_its_size(tmp_path: Path) -> None:
         read(folder)
 
 
-@pytest.mark.parametrize("name", ["Qwen3-Omni-30B-A3B-Captioner", "models--Qwen--Qwen3-Omni-30B-A3B-Thinking/snapshots/0123abcd"])
-def test_a_sibling_that_cannot_judge_is_refused_by_name_with_the_reason(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-    with pytest.raises(ModelError, match=r"(takes no question|thinks before it answers).*Instruct"):
-        read(lay(tmp_path / name))
+def test_a_captioner_is_refused_with_the_reason_and_a_thinking_model_is_known(tmp_path: Path) -> None:
+    thinking = tmp_path / "models--Qwen--Qwen3-Omni-30B-A3B-Thinking" / "snapshots" / "0123abcd"
+    thinking.parent.mkdir(parents=True)
+    assert read(lay(thinking)).thinks
+    assert not read(lay(tmp_path / "Qwen3-Omni-30B-A3B-Instruct")).thinks
+    with pytest.raises(ModelError, match=r"is a Captioner model: .*takes no question.*Instruct"):
+        read(lay(tmp_path / "Qwen3-Omni-30B-A3B-Captioner"))
 
 
-def test_a_model_called_instruct_in_a_folder_called_thinking_is_not_refused(tmp_path: Path) -> None:
+def test_a_model_called_instruct_in_a_folder_called_thinking_does_not_think(tmp_path: Path) -> None:
     (tmp_path / "thinking").mkdir()
-    read(lay(tmp_path / "thinking" / "Qwen3-Omni-30B-A3B-Instruct"))
+    assert not read(lay(tmp_path / "thinking" / "Qwen3-Omni-30B-A3B-Instruct")).thinks
 
 
 def test_the_digest_changes_with_a_weight_and_with_the_tokenizer(tmp_path: Path) -> None:

@@ -102,3 +102,14 @@ def test_a_tokenizer_that_cannot_be_the_models_is_refused_with_what_it_lacks() -
     marks = [f"<|{name}|>" for name in ("vision_start", "vision_end", "audio_start", "audio_end", "video_pad", "audio_pad")]
     with pytest.raises(PromptError, match="'yes' is not a single token"):
         Prompt(Foreign(*marks))
+
+
+def test_a_model_that_would_think_is_shown_that_it_has_thought(prompt: Prompt, tokens: object) -> None:
+    asked = policy("Is there fire?")
+    thinking = Prompt(tokens, thinks=True)  # type: ignore[arg-type]
+    said = tokens.decode(thinking.leaf(asked))  # type: ignore[attr-defined]
+    assert said == "Is there fire? Answer yes or no.<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n"
+    assert thinking.leaf(asked)[: len(prompt.leaf(asked))] == prompt.leaf(asked)
+    marks = [f"<|{name}|>" for name in ("vision_start", "vision_end", "audio_start", "audio_end", "video_pad", "audio_pad")]
+    with pytest.raises(PromptError, match="no </think>"):
+        Prompt(Foreign(*marks), thinks=True)
