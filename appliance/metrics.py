@@ -9,10 +9,11 @@ from datetime import datetime
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, start_http_server
 
 from alerts.notification import Delivery, Outcome
-from analyzers.judgement import Judgement
+from analyzers.judgement import Cause, JudgeKind, Judgement, Verdict
 from appliance import __version__
 from appliance.alarm_figures import AlarmFigures
 from appliance.config import JudgeConfig
+from appliance.evidence_figures import EvidenceFigures
 from appliance.outbox import ChannelStatistics
 from appliance.watch import Watch
 from sensors.moment import NANOSECONDS, Moment
@@ -35,6 +36,7 @@ class Metrics:
         self._sensors(registry)
         self._judging(registry)
         self.alarms = AlarmFigures(registry)
+        self.evidence = EvidenceFigures(registry)
         self._box(registry)
 
     def _sensors(self, registry: CollectorRegistry) -> None:
@@ -123,6 +125,9 @@ class Metrics:
         """From now on so is watched and so is judged."""
         self.judge_max_age.set(judge.max_age.total_seconds())
         self.alarms.policies(watch.policies().values(), watch.asked(), judge.kind)
+        for policy in watch.asked():  # from 0 on, or a share of none would be no figure
+            for cause in (Cause.SUPERSEDED, Cause.TOO_OLD):
+                self.judgements.labels(policy.id, Verdict.NOT_ASKED.value, cause.value, JudgeKind.SUPERVISOR.value)
 
     def judge_process(self, pid: Callable[[], int | None]) -> None:
         """Show also what the judge's process takes. `pid` is asked at every scrape; None: there is none now."""
@@ -188,6 +193,7 @@ class Metrics:
         self.sensor_level.labels(sensor).set(figures.level_dbfs)
         self.sensor_muted.labels(sensor).set(figures.muted_s)
         self.sensor_unmuted.labels(sensor).set(figures.unmuted_s)
+        self.evidence.second(figures)
         for gauge, boot_ns in ((self.sensor_last_frame, figures.last_frame_boot_ns), (self.sensor_last_sound, figures.last_sound_boot_ns)):
             if boot_ns:
                 gauge.labels(sensor).set(now.utc.timestamp() - (now.boot_ns - boot_ns) / NANOSECONDS)
