@@ -26,6 +26,8 @@ class Retention:
     judgements: timedelta = timedelta(days=30)
     transitions: timedelta = timedelta(days=400)
     """Also gaps, deliveries, and alerts that are over."""
+    orders: int = 100_000
+    """Rows of the audit trail; beyond it the oldest make room, however young."""
     undelivered: timedelta = timedelta(days=30)
     """A notification that is older is dropped from the outbox and counted as expired: nobody acts on last month's alarm."""
     waiting: int = 50_000
@@ -69,6 +71,7 @@ def sweep(connection: sqlite3.Connection, retention: Retention, now: Moment, *, 
     """Delete some of what is too old (`by_age`) or too much. What leaves the outbox undelivered is put on record as expired first."""
     full = _delete(connection, "span", "id <= (SELECT min(id) FROM span) + ?", SWEEP_ROWS) if _is_nearly_full(connection) else 0
     expired = _expire(connection, "number <= (SELECT number FROM outbox ORDER BY number DESC LIMIT 1 OFFSET ?)", retention.waiting, now)
+    _delete(connection, "audit", "number <= (SELECT max(number) FROM audit) - ?", retention.orders)
     aged = _sweep_aged(connection, retention, now) if by_age else Swept()
     return Swept(expired=expired + aged.expired, more=aged.more or SWEEP_ROWS in (full, expired))
 

@@ -56,16 +56,16 @@ class ControlServer:
         """Listen until cancelled; WireError where there can be no socket."""
         try:
             with listening(self._path) as listener:
-                await self._listen(listener, self._path.stat().st_gid)
+                await self._listen(listener)
         except OSError as error:
             raise WireError(f"no control socket at {self._path}: {error.strerror or error}") from None
 
-    async def _listen(self, listener: socket.socket, group: int) -> None:
+    async def _listen(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         try:
             while True:
                 end, _ = await loop.sock_accept(listener)
-                self._receive(end, group)
+                self._receive(end)
                 await asyncio.sleep(1 / ACCEPTS_HZ)
         finally:
             with suppress(FileNotFoundError):
@@ -74,12 +74,12 @@ class ControlServer:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _receive(self, end: socket.socket, group: int) -> None:
+    def _receive(self, end: socket.socket) -> None:
         """Take a client in, or turn it away at once."""
         end.setblocking(False)
         end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * MAX_DATAGRAM_BYTES)
         try:
-            peer = peer_of(end)
+            peer, group = peer_of(end), self._path.stat().st_gid
         except OSError:
             end.close()
             return

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import wraps
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import pytest
 
 from appliance.control.audit import CHECKED_AT_A_TIME, AuditTrail, Entry
 from appliance.store import MEMORY, Store
+from appliance.sweep import Retention, sweep
 from sensors.moment import BootId, Moment
 
 NOW = Moment(utc=datetime(2026, 5, 4, 12, tzinfo=UTC), boot_ns=0, boot_id=BootId("b"))
@@ -100,4 +101,17 @@ async def test_what_a_failing_store_would_not_take_is_written_with_the_next(tmp_
     await store.do(lambda connection: connection.execute("PRAGMA query_only = 0"))
     await trail.add(entry(2))
     assert [row.outcome for row in (await trail.read(5)).rows] == ["done: 1", "done: 2"]
+    await store.close(NOW)
+
+
+@story
+async def test_the_trail_is_bounded_and_stays_whole() -> None:
+    store, trail = await trail_of(50)
+    swept = Retention(orders=20, transitions=timedelta(0))
+    await store.do(lambda connection: sweep(connection, swept, NOW, by_age=False))
+    assert (await trail.read(1)).checked == 20
+    await store.do(lambda connection: sweep(connection, swept, NOW.plus(timedelta(days=1))))
+    await trail.add(entry(50))
+    answer = await trail.read(1)
+    assert (answer.checked, answer.broken) == (2, ""), "the newest row stays, so that the next is chained to it"
     await store.close(NOW)

@@ -74,6 +74,14 @@ def test_the_arm_mode_decides_what_is_watched_and_outlives_a_kill(appliance: App
     assert omniwatch(appliance, "arm").stdout.startswith("armed: away")
 
 
+def test_another_box_does_not_obey(appliance: Appliance, listener: Listener) -> None:
+    appliance.start()
+    eventually(lambda: listener.of("/mode"), OPENING_S, "the box is up")
+    appliance.config.write_text(appliance.config.read_text().replace("box: test", "box: other"))
+    answer = omniwatch(appliance, "disarm")
+    assert (answer.returncode, answer.stdout) == (1, "this is the box plant/test, not plant/other\n")
+
+
 def test_a_box_that_is_not_running_is_said_so(appliance: Appliance, broker: Broker) -> None:
     assert broker.process
     appliance.write()
