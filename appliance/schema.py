@@ -40,12 +40,12 @@ class _AsWritten(GenerateJsonSchema):
 
 def json_schema() -> dict[str, Any]:
     """The schema of `appliance.yaml`."""
-    return _draft_7(SiteForm.model_json_schema(ref_template=REFERENCE, schema_generator=_AsWritten), "Omniwatch configuration")
+    return draft_7(SiteForm.model_json_schema(ref_template=REFERENCE, schema_generator=_AsWritten), "Omniwatch configuration")
 
 
 def catalogue_schema() -> dict[str, Any]:
     """The schema of a catalogue of policies."""
-    return _draft_7(CatalogueForm.model_json_schema(ref_template=REFERENCE, schema_generator=_AsWritten), "Omniwatch catalogue of policies")
+    return draft_7(CatalogueForm.model_json_schema(ref_template=REFERENCE, schema_generator=_AsWritten), "Omniwatch catalogue of policies")
 
 
 def write(folder: Path) -> None:
@@ -54,9 +54,10 @@ def write(folder: Path) -> None:
         (folder / f"{name}.schema.json").write_text(json.dumps(schema, indent=2) + "\n", encoding="utf-8")
 
 
-def _draft_7(schema: dict[str, Any], title: str) -> dict[str, Any]:
-    definitions = {name: _plain(definition) for name, definition in schema.pop("$defs").items()}
-    return {"$schema": DIALECT, **_plain(schema), "title": title, "definitions": definitions}
+def draft_7(schema: dict[str, Any], title: str) -> dict[str, Any]:
+    """A schema of pydantic's in the older dialect."""
+    definitions = {name: _plain(definition) for name, definition in schema.pop("$defs", {}).items()}
+    return {"$schema": DIALECT, **_plain(schema), "title": title, **({"definitions": definitions} if definitions else {})}
 
 
 def _plain(part: Any) -> Any:  # noqa: ANN401 - any part of a schema

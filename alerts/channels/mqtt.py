@@ -245,7 +245,7 @@ class MqttChannel:
     def _event(self, notification: Notification) -> Message:
         limit = notification.not_after
         return Message(
-            topic=self.topics.alert(notification.alert),
+            topic=self.topics.alert(notification.alert.policy, notification.alert.view),
             payload=encoded(event_of(notification, self.topics, self._boot_id)),
             expiry_s=max(1, ceil(limit.since(self._now()).total_seconds())) if limit else None,
             content_type=CONTENT_TYPE,

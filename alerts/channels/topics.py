@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from alerts.alert import Alert
 from analyzers.policy import PolicyId
 from sensors.window import SensorId, ViewId
 
@@ -74,9 +73,9 @@ class Topics:
         rest = topic.removeprefix(self.responses)
         return topic.startswith(self.responses) and 0 < len(rest) <= MAX_RESPONSE and rest.isprintable() and not {"#", "+"} & set(rest)
 
-    def alert(self, alert: Alert) -> str:
+    def alert(self, policy: PolicyId, view: ViewId) -> str:
         """One event a transition; not retained."""
-        return f"{self.root}/alert/{_track(alert.policy, alert.view)}"
+        return f"{self.root}/alert/{_track(policy, view)}"
 
     def state(self, policy: PolicyId, view: ViewId) -> str:
         """How an alarm stands now; retained."""

@@ -1,4 +1,3 @@
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -31,7 +30,7 @@ ALERT = Alert(
 def test_every_topic_lies_in_the_boxs_own_tree() -> None:
     assert TOPICS.status == "omniwatch/plant-7/press-hall/status"
     assert TOPICS.heartbeat == "omniwatch/plant-7/press-hall/heartbeat"
-    assert TOPICS.alert(ALERT) == "omniwatch/plant-7/press-hall/alert/fire/hall.door"
+    assert TOPICS.alert(ALERT.policy, ALERT.view) == "omniwatch/plant-7/press-hall/alert/fire/hall.door"
     assert TOPICS.state(PolicyId("fire"), ViewId("hall")) == "omniwatch/plant-7/press-hall/state/fire/hall"
     assert TOPICS.sensor(SensorId("hall")) == "omniwatch/plant-7/press-hall/sensor/hall"
 
@@ -43,7 +42,7 @@ def test_a_name_that_would_reach_outside_it_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="name"):
         Topics(site="site", box=name)
     with pytest.raises(ValueError, match="name"):
-        TOPICS.alert(replace(ALERT, policy=PolicyId(name)))
+        TOPICS.alert(PolicyId(name), ALERT.view)
     with pytest.raises(ValueError, match="name"):
         TOPICS.sensor(SensorId(name))
 

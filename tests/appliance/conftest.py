@@ -117,6 +117,9 @@ class Listener:
     def events(self, policy: str, change: str) -> list[dict[str, Any]]:
         return [body for body in self.of(f"/alert/{policy}/") if body["data"]["change"] == change]
 
+    def publish(self, topic: str, body: dict[str, Any]) -> None:
+        self._client.publish(topic, json.dumps(body), 1)
+
     def close(self) -> None:
         self._client.disconnect()
         self._client.loop_stop()
