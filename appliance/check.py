@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from alerts.channels.people import INSTALL
+from alerts.facts import listed
 from analyzers.judgement import JudgeKind
 from analyzers.omni.plan import ModelError, plan, this_machine
 from appliance.config import ConfigError, Configuration, load
@@ -41,7 +42,7 @@ def run_check(path: Path, console: Console) -> int:
         for line in _legend(found):
             console.print(f"[dim]{escape(line)}[/dim]", highlight=False)
     console.print(_costs(found, configuration))
-    for line in _totals(found, configuration):
+    for line in (*_modes(configuration), *_totals(found, configuration)):
         console.print(line, highlight=False)
     for line in _evidence(configuration):
         console.print(line, highlight=False)
@@ -137,6 +138,15 @@ def _sensor_cell(line: SensorLine) -> str:
     frames = f"{window.pairs * FRAMES_A_PAIR} frames of {line.size[0]}x{line.size[1]}" if Sense.SIGHT in line.sensor.senses else ""
     sound = "sound" if Sense.SOUND in line.sensor.senses else ""
     return "\n ".join(filter(None, (str(line.sensor.settings.sensor), span, frames, sound)))
+
+
+def _modes(configuration: Configuration) -> Iterator[str]:
+    """Who does not watch in each arm mode, where that differs."""
+    if any(policy.modes for policy in configuration.policies):
+        for mode in (*configuration.modes, None):
+            idle = [str(policy.id) for policy in configuration.policies if not policy.watches_in(mode)]
+            said = f"Armed {mode}" if mode else "Disarmed"
+            yield f"{said}, these do not watch: {listed(idle)}." if idle else f"{said}, all policies watch."
 
 
 def _totals(found: Outlook, configuration: Configuration) -> Iterator[str]:

@@ -225,3 +225,11 @@ def test_it_starts_and_ends_within_a_second_and_loads_neither_torch_nor_av_nor_c
     assert done.stdout.splitlines()[-1] == "0 []"
     # Processor time, since other tests may run beside this one; it waits for nothing, so on an idle machine that is the time it takes.
     assert after.children_user + after.children_system - before.children_user - before.children_system < 1.0
+
+
+def test_it_says_which_policies_do_not_watch_in_which_arm_mode(tmp_path: Path) -> None:
+    _, told = said(tmp_path, BOX.replace("trigger: 3 of 4", "modes: [night]"))
+    assert "Armed home, these do not watch: smoke." in told
+    assert "Armed night, all policies watch." in told
+    assert "Disarmed, these do not watch: smoke." in told
+    assert "Armed" not in said(tmp_path, BOX)[1]
