@@ -18,6 +18,8 @@ metrics: {{listen: "127.0.0.1:{metrics}"}}
 self_test: off      # its alarms would stand between those that the scene owes
 notify:
   mqtt: {{host: 127.0.0.1, port: {port}, protocol: "{protocol}"}}
+  speech: {{language: en, max_age: 20s}}
+evidence: {{before: 4s, after: 4s, free: 1%}}
 """
 
 SOURCE = """

@@ -18,8 +18,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
+from appliance.demo import keepsakes
 from appliance.demo.broker import Broker, broker, free_port
 from appliance.demo.film import write
+from appliance.demo.keepsakes import ToldClip
 from appliance.demo.player import Player, played
 from appliance.demo.scene import DEMO, DEMO_STAGE, FPS, render, sound
 from appliance.demo.score import Heard, Score, score
@@ -49,7 +51,7 @@ def show(source: str | None, *, seconds: float | None, keep: Path | None) -> int
         console.print(f"broker: {running.name} on 127.0.0.1:{running.port}, MQTT {running.protocol}")
         if running.protocol != "5":
             console.print("  (it cannot say that it refused a message; install mosquitto for a broker that can)")
-        play = _Play(folder=folder, broker=running, metrics_port=free_port(), console=console)
+        play = _Play(folder=folder, broker=running, metrics_port=free_port(), console=console, stays=keep is not None)
         return play.source(source, seconds or 60.0) if source else play.hall()
 
 
@@ -61,6 +63,8 @@ class _Play:
     broker: Broker
     metrics_port: int
     console: Console
+    stays: bool
+    """Whether the folder is the owner's, and stays."""
 
     def hall(self) -> int:
         """The rendered hall, scored."""
@@ -77,21 +81,21 @@ class _Play:
         with played(film, self.folder) as player:
             self.console.print(f"camera: {player.url}\n")
             config = hall_config(self.folder, player.url, self.broker, self.metrics_port)
-            heard, figures, code = self._watch(config, "hall", timeline.length_s, player)
-        result = score(heard, truth(timeline, DEMO_STAGE.cell))
-        summary(self.console, figures, result)
-        return self._verdict(code, result)
+            seen = self._watch(config, "hall", timeline.length_s, player)
+        result = score(seen.heard, truth(timeline, DEMO_STAGE.cell))
+        summary(self.console, seen.figures, result)
+        return self._verdict(seen, result)
 
     def source(self, source: str, seconds: float) -> int:
         """Whatever the owner has at hand, judged by cues."""
         self.console.print(f"source: {escape(source)}, for {seconds:.0f} s. No model that knows it ships with the project, so cues alone judge:")
         self.console.print("  [dim]motion, change and sound levels, not meaning. Give judge.model a real model for that (README).[/dim]\n")
-        _, figures, code = self._watch(source_config(self.folder, source, self.broker, self.metrics_port), "source", seconds, None)
-        summary(self.console, figures, None)
-        return self._verdict(code, None)
+        seen = self._watch(source_config(self.folder, source, self.broker, self.metrics_port), "source", seconds, None)
+        summary(self.console, seen.figures, None)
+        return self._verdict(seen, None)
 
-    def _watch(self, config: Path, sensor: str, seconds: float, player: Player | None) -> tuple[tuple[Heard, ...], Figures, int]:
-        """Run the appliance for `seconds` from the sensor's first picture; what was heard, the last figures, and its exit status."""
+    def _watch(self, config: Path, sensor: str, seconds: float, player: Player | None) -> "_Seen":
+        """Run the appliance for `seconds` from the sensor's first picture."""
         subscribed = Subscriber(self.broker, sensor, self.console, lambda: player.zero_boot_ns if player else None)
         with subscribed as subscriber, (self.folder / "omniwatch.log").open("w") as log:
             command = [sys.executable, "-m", "appliance", "run", str(config)]
@@ -107,7 +111,7 @@ class _Play:
             finally:
                 process.kill()
                 process.wait()
-            return subscriber.heard(), figures, code
+            return _Seen(heard=subscriber.heard(), clips=subscriber.clips(), figures=figures, code=code)
 
     def _wait(self, process: subprocess.Popen[bytes], event: threading.Event, longest_s: float, problem: str) -> None:
         until = time.monotonic() + longest_s
@@ -126,10 +130,25 @@ class _Play:
         """The end of the appliance's log: without --keep it goes with its folder."""
         return "\n".join((self.folder / "omniwatch.log").read_text().splitlines()[-5:])
 
-    def _verdict(self, code: int, result: Score | None) -> int:
-        if code:
-            self.console.print(f"[red]the appliance stopped with {code}[/red]")
-        return int(bool(code) or (result is not None and not result.is_perfect))
+    def _verdict(self, seen: "_Seen", result: Score | None) -> int:
+        """What is left of it, and the exit status."""
+        true = keepsakes.tell(self.console, self.folder / "state", seen.clips)
+        if not self.stays:
+            self.console.print("  [dim](they go with the demo; --keep FOLDER keeps them)[/dim]")
+        if seen.code:
+            self.console.print(f"[red]the appliance stopped with {seen.code}[/red]")
+        return int(bool(seen.code) or not true or (result is not None and not result.is_perfect))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """What came of a showing."""
+
+    heard: tuple[Heard, ...]
+    clips: tuple[ToldClip, ...]
+    figures: Figures
+    code: int
+    """The appliance's exit status."""
 
 
 def _later(timeline: Timeline, by_s: float) -> Timeline:

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from appliance.demo.broker import Broker
+from appliance.demo.keepsakes import ToldClip
 from appliance.demo.score import Heard
 
 COLOURS = {"opened": "bold red", "reopened": "bold red", "reminded": "red", "cleared": "green"}
@@ -28,6 +29,7 @@ class Subscriber:
         self._zero_boot_ns = zero_boot_ns
         self._console = console
         self._heard: list[Heard] = []
+        self._clips: dict[str, ToldClip] = {}
         self._zero: datetime | None = None
         self._lock = threading.Lock()
         protocol = MQTTProtocolVersion.MQTTv5 if broker.protocol == "5" else MQTTProtocolVersion.MQTTv311
@@ -64,7 +66,16 @@ class Subscriber:
             self._zero = datetime.fromisoformat(body["since"]) - timedelta(microseconds=(since_ns - (begun or since_ns)) / 1000)
             self.online.set()
 
-    def _alert(self, data: dict[str, str | float | None], changed: datetime) -> None:
+    def clips(self) -> tuple[ToldClip, ...]:
+        """The clips that events told of."""
+        with self._lock:
+            return tuple(self._clips.values())
+
+    def _alert(self, data: dict[str, Any], changed: datetime) -> None:
+        with self._lock:
+            self._clips |= {clip["file"]: _clip(str(data["policy"]), clip) for clip in data["evidence"]}
+        if data["test"]:
+            return  # the box tests itself; nothing is wrong
         opens = data["change"] in ("opened", "reopened")
         end = datetime.fromisoformat(str(data["window_end"])) if opens and data["window_end"] else changed
         zero = self._zero or end
@@ -82,3 +93,7 @@ class Subscriber:
         colour = COLOURS.get(one.change, "dim")
         late = f"  [dim]{one.latency_s:.2f} s after its window[/dim]" if opens else ""
         self._console.print(f"{one.at_s:6.1f} s  [{colour}]{one.change:9}[/{colour}] {one.severity:8} {one.policy:18} {escape(one.summary)}{late}")
+
+
+def _clip(policy: str, told: dict[str, Any]) -> ToldClip:
+    return ToldClip(policy=policy, file=told["file"], poster=told["poster"], sha256=told["sha256"])

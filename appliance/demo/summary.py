@@ -60,7 +60,7 @@ def _judgements(console: Console, figures: Figures) -> None:
     for heading in ("policy", *columns, "not asked, and why"):
         table.add_column(heading.replace("_", " "), justify="left" if heading in ("policy", "not asked, and why") else "right")
     for policy, row in sorted(rows.items()):
-        skipped = ", ".join(f"{count:.0f} {why.replace('_', ' ')}" for why, count in sorted(row.items()) if why not in columns)
+        skipped = ", ".join(f"{count:.0f} {why.replace('_', ' ')}" for why, count in sorted(row.items()) if count and why not in columns)
         table.add_row(escape(policy), *(f"{row.get(column, 0):.0f}" for column in columns), skipped)
     console.print(table)
 
