@@ -79,7 +79,7 @@ def lose(camera: Camera, number: int, appliance: Appliance, listener: Listener) 
 def is_back(appliance: Appliance, listener: Listener) -> None:
     eventually(lambda: listener.events("sensor-lost", "cleared"), 60, "the sensor is back and the alarm clears")
     assert last(listener, "camera")
-    assert appliance.figure('omniwatch_sensor_up{sensor="camera"}') == 1
+    eventually(lambda: appliance.figure('omniwatch_sensor_up{sensor="camera"}') == 1, 5, "the metrics show it")
     assert appliance.log().count("camera is online") == 2
 
 

@@ -52,6 +52,6 @@ def test_a_judge_that_takes_more_memory_than_it_may(appliance: Appliance, listen
     eventually(lambda: listener.events("judge-down", "opened"), 60, "a judge that cannot be had is an alarm")
     eventually(lambda: listener.events("something-there", "opened"), OPENING_S, "alarms go out without it")
     assert listener.events("something-there", "opened")[-1]["data"]["by"] == "cues"
-    assert appliance.is_active("judge-down")
+    eventually(lambda: appliance.is_active("judge-down"), 5, "the metrics show it")
     assert appliance.figure("omniwatch_judge_restarts_total") >= 2
     assert appliance.stop() == 0

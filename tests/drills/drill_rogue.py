@@ -61,7 +61,7 @@ def test_rogue_sensors_delay_no_other(taken_over: Appliance, listener: Listener,
     measured.update({"windows judged within, s": at_most(ages, 1.0), "loop lag p99 within, s": at_most(lags, 0.99)})
     assert at_most(lags, 0.99) <= MOST_LAG_S
     assert len(listener.events("something-there", "opened")) >= SECONDS // 8
-    assert box.figure('omniwatch_sensor_up{sensor="wall"}') == 1
+    eventually(lambda: box.figure('omniwatch_sensor_up{sensor="wall"}') == 1, 5, "the metrics show it")
     for misdeed, why in WHY.items():
         assert re.search(rf"rogue-{misdeed} is lost.*{why}", box.log()), misdeed
     assert listener.of("/sensor/wall")[-1]["restarts"] == 0
