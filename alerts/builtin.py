@@ -21,7 +21,9 @@ CUES_ONLY = frozenset({names.PICTURE_DARK, names.PICTURE_COVERED, names.PICTURE_
 """Built-in policies that the cue judge answers, whichever judge the box has."""
 
 EXPLAINED_BY = {
-    names.SELF_TEST_FAILED: frozenset({names.JUDGE_DOWN, names.STORE_FAILED, names.BROKER_UNREACHABLE, names.PUBLISH_REFUSED})
+    names.SELF_TEST_FAILED: frozenset(
+        {names.JUDGE_DOWN, names.WINDOWS_SHED, names.STORE_FAILED, names.BROKER_UNREACHABLE, names.PUBLISH_REFUSED}
+    )
 }
 """What is not told of the box while one of these is: it says the same less well."""
 

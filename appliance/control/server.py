@@ -95,7 +95,8 @@ class ControlServer:
     def _problem(self, peer: Peer, group: int) -> str:
         """Why a client is turned away."""
         if not may_order(peer, group):
-            log.warning("refused: the account %d may not give orders", peer.uid)
+            if self._allowed(peer.uid):  # or somebody could fill the journal
+                log.warning("refused: the account %d may not give orders", peer.uid)
             return "this account may not give orders: use sudo, or be a member of the socket's group"
         if self._clients[peer.uid] >= MAX_OF_ONE or self._clients.total() >= MAX_CLIENTS:
             return "too many clients at once; try again"

@@ -98,6 +98,17 @@ def test_what_was_not_asked_is_told_once_with_the_reason(tmp_path: Path, film: P
     ]
 
 
+def test_every_policy_is_tried_unless_an_arm_mode_is_given(tmp_path: Path, film: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    policies = THERE.replace("trigger", "modes: [night], trigger")
+    assert Judged(capsys, tmp_path, policies, recordings=[str(film)]).lines[-1].startswith("film.mp4: 2 alarms")
+    assert Judged(capsys, tmp_path, policies, recordings=[str(film)], mode="night").lines[-1].startswith("film.mp4: 2 alarms")
+    at_home = Judged(capsys, tmp_path, policies, recordings=[str(film)], mode="home")
+    assert at_home.lines[-1].startswith("film.mp4: 0 alarms")
+    assert "there was not asked: " in at_home.words
+    mistyped = Judged(capsys, tmp_path, policies, recordings=[str(film)], mode="nigth")
+    assert (mistyped.status, 'did you mean "night"?' in mistyped.words) == (2, True)
+
+
 def test_an_alarm_that_is_on_record_only_is_told_of_at_the_end(tmp_path: Path, film: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = Judged(capsys, tmp_path, THERE.replace("clear_after", "cooldown: 10m, clear_after"), recordings=[str(film)])
     assert said.lines[-1].startswith("film.mp4: 1 alarm, and ")
