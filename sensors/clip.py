@@ -7,6 +7,7 @@ MP4 cannot hold the sound as it came (G.711, raw samples): evidence is not trans
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
@@ -23,7 +24,7 @@ from av.video.stream import VideoStream
 
 from sensors.cues import Box
 from sensors.cut import PART, Cut, CutOrder
-from sensors.footage import PICTURE, SOUND, NoFootage, Span, chosen, opened, pieces, streams_of
+from sensors.footage import PICTURE, SOUND, NoFootage, Span, chosen, held, pieces, streams_of
 from sensors.moment import NANOSECONDS
 from sensors.picture import MAX_PIXELS, Pixels, masked
 from sensors.recorder import Piece
@@ -44,8 +45,9 @@ POSTER_QUALITY = 88
 def cut(order: CutOrder) -> Cut:
     """Make the clip and its poster; both are on the disk afterwards, still called parts. NoFootage, OSError or av.FFmpegError else."""
     span = Span(start_ns=order.start_ns, end_ns=order.end_ns, moment_ns=order.moment_ns)
-    segments = chosen(Path(order.segments), span)
-    with opened(segments[0]) as like:
+    with ExitStack() as stack:
+        segments = chosen(stack.enter_context(held(Path(order.segments), span)), span)
+        like = stack.enter_context(segments[0].opened())
         streams = streams_of(like)
         encodes = bool(order.masks) and not order.original and PICTURE in streams
         sound = streams.get(SOUND)

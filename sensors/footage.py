@@ -5,8 +5,10 @@ the middle of the span, the part that holds the moment is what is shown.
 """
 
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import IO
 
 import av
 from av.audio.stream import AudioStream
@@ -28,6 +30,7 @@ OPTIONS = {
     "threads": "1",
 }
 MILLISECOND_NS = 1_000_000
+TRIES = 10
 
 
 class NoFootage(Exception):  # noqa: N818 - nothing of it is there, by nobody's fault
@@ -43,9 +46,32 @@ class Span:
     moment_ns: int
 
 
-def opened(segment: Segment) -> InputContainer:
-    """A segment, opened to be read."""
-    return av.open(f"file:{segment.path}", format="nut", options=OPTIONS)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A segment that can be read however the ring turns: whoever writes it gives it another name when it is whole, or deletes it."""
+
+    segment: Segment
+    file: IO[bytes]
+
+    def opened(self) -> InputContainer:
+        """From its beginning, by its descriptor: under whatever name it lies by now."""
+        return av.open(f"file:/proc/self/fd/{self.file.fileno()}", format="nut", options=OPTIONS)
+
+
+@contextmanager
+def held(folder: Path, span: Span) -> Iterator[tuple[Held, ...]]:
+    """The segments of a span, oldest first."""
+    with ExitStack() as stack:
+        for _ in range(TRIES):
+            near = [one for one in listed(folder) if one.start_ns <= span.end_ns and (one.end_ns is None or one.end_ns >= span.start_ns)]
+            try:
+                found = tuple(Held(segment=one, file=stack.enter_context(one.path.open("rb"))) for one in near)
+            except FileNotFoundError:
+                continue  # the ring has turned between the look and the grasp
+            break
+        else:
+            found = ()
+        yield found
 
 
 def streams_of(container: InputContainer) -> dict[int, VideoStream | AudioStream]:
@@ -54,21 +80,20 @@ def streams_of(container: InputContainer) -> dict[int, VideoStream | AudioStream
     return {number: stream for number, stream in ((PICTURE, video), (SOUND, audio)) if stream is not None}
 
 
-def chosen(folder: Path, span: Span) -> tuple[Segment, ...]:
-    """The segments of the span that have one make, oldest first. NoFootage where there is none."""
-    near = [one for one in listed(folder) if one.start_ns <= span.end_ns and (one.end_ns is None or one.end_ns >= span.start_ns)]
-    makes = {one: make for one in near if (make := _make(one))}
+def chosen(near: tuple[Held, ...], span: Span) -> tuple[Held, ...]:
+    """Those of the segments that have the make of the one that holds the moment. NoFootage where there is none."""
+    makes = [(one, make) for one in near if (make := _make(one))]
     if not makes:
         raise NoFootage(f"no segments of {(span.end_ns - span.start_ns) / NANOSECONDS:.0f} s are left")
-    before = [one for one in makes if one.start_ns <= span.moment_ns]
-    held = before[-1] if before else next(iter(makes))
-    return tuple(one for one, make in makes.items() if make == makes[held])
+    before = [make for one, make in makes if one.segment.start_ns <= span.moment_ns]
+    wanted = before[-1] if before else makes[0][1]
+    return tuple(one for one, make in makes if make == wanted)
 
 
-def _make(segment: Segment) -> tuple[tuple[int, str, int, int, bytes | None], ...]:
+def _make(held_one: Held) -> tuple[tuple[int, str, int, int, bytes | None], ...]:
     """What two segments must have in common to go into one clip; empty where it cannot be read at all."""
     try:
-        with opened(segment) as container:
+        with held_one.opened() as container:
             return tuple((number, *_properties(stream)) for number, stream in streams_of(container).items())
     except av.FFmpegError:
         return ()
@@ -82,7 +107,7 @@ def _properties(stream: VideoStream | AudioStream) -> tuple[str, int, int, bytes
     return sound.name, sound.sample_rate, sound.layout.nb_channels, sound.extradata
 
 
-def pieces(segments: tuple[Segment, ...], span: Span, most_bytes: int) -> Iterator[Piece]:
+def pieces(segments: tuple[Held, ...], span: Span, most_bytes: int) -> Iterator[Piece]:
     """The span's packets in boot time, from the last whole picture before its start on. Ends early at `most_bytes`."""
     held: list[Piece] = []
     begun, total = False, 0
@@ -104,11 +129,11 @@ def pieces(segments: tuple[Segment, ...], span: Span, most_bytes: int) -> Iterat
     yield from held
 
 
-def _all(segments: tuple[Segment, ...]) -> Iterator[tuple[Piece, bool]]:
+def _all(segments: tuple[Held, ...]) -> Iterator[tuple[Piece, bool]]:
     """Every packet in boot time, and whether it is of the leading stream. The files of a run share one offset, so that they join."""
     run_ns, offset_ns = -1, 0
-    for segment in segments:
-        read = _timed(_read(segment))
+    for each in segments:
+        segment, read = each.segment, _timed(_read(each))
         leading = min((piece.stream for piece in read), default=PICTURE)
         first = next((piece for piece in read if piece.stream == leading), None)
         if first is None:
@@ -120,10 +145,10 @@ def _all(segments: tuple[Segment, ...]) -> Iterator[tuple[Piece, bool]]:
             yield replace(piece, pts_ns=piece.pts_ns + offset_ns, dts_ns=dts_ns), piece.stream == leading
 
 
-def _read(segment: Segment) -> Iterator[Piece]:
+def _read(segment: Held) -> Iterator[Piece]:
     """The packets of a file, as far as it can be read."""
     try:
-        with opened(segment) as container:
+        with segment.opened() as container:
             numbers = {stream.index: number for number, stream in streams_of(container).items()}
             for packet in container.demux([container.streams[index] for index in numbers]):
                 if packet.size and packet.pts is not None and packet.time_base is not None:
