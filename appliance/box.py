@@ -24,6 +24,7 @@ from appliance.control.desk import Desk, Room
 from appliance.fleet import Fleet, Uses
 from appliance.health import Health, Looks
 from appliance.judge_link import JudgeLink, Work
+from appliance.keeping import Among, Keeping
 from appliance.metrics import Metrics
 from appliance.outbox import Outbox
 from appliance.reload import reload
@@ -63,8 +64,8 @@ class Box:
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
         self._judge = JudgeLink(self._judge_changed, self._measured)
-        self._judge_problem = ""
         self._metrics.judge_process(lambda: self._judge.pid)
+        self._judge_problem = ""
 
     async def run(self) -> None:
         """Open, run until told to stop, close."""
@@ -74,6 +75,7 @@ class Box:
         async with AsyncExitStack() as stack:
             await self._open(stack)
             stack.push_async_callback(self._fleet.close)  # also where a core loop breaks
+            stack.push_async_callback(self._keeping.close)
             self._pulse = Pulse({**LATE_S, "judge": self._judge_late_s()}, asyncio.get_running_loop().time)
             async with asyncio.TaskGroup() as core:
                 tasks = [core.create_task(work, name=name) for name, work in self._loops().items()]
@@ -99,23 +101,21 @@ class Box:
         self._pipeline.audiences = self._telling.audiences
         uses = Uses(window=self._pipeline.window, slots=self._judge.slots, void=self._pipeline.drop, detach=self._judge.detach)
         self._fleet = Fleet(uses, self._clock, self._metrics)
+        self._keeping = Keeping(self._among(), configuration.state)
         self._deliveries = Deliveries()
         self._self_test = SelfTest(self._tests_itself_by())
         self._pipeline.release = self._release
-        looks = Looks(
-            queue=self._pipeline.queue.statistics, store_failing=self._store_failing, broker_connected=self._broker_connected, gap=self._gap
-        )
-        self._health = Health(looks, self._fleet, configuration.state, self._clock)
+        self._health = Health(self._looks(), self._fleet, configuration.state, self._clock)
         if start := self._store.opened.gap_from:
             self._health.gap = Gap(start=start, end=now(), restarted=True)
             log.warning("%s", self._health.gap)
         parts = Parts(fleet=self._fleet, health=self._health, judge=self._judge, outbox=self._outbox, pipeline=self._pipeline)
         self._report = Report(self._metrics, self._clock, parts)
+        self._pipeline.observers.extend((self._report.decided, self._health.saw, self._self_test.saw, self._keeping.saw))
         self._desk = Desk(self._room(parts), configuration)
         self._store.recalled = self._desk.recall
         await self._desk.begin()
         self._link = BrokerLink(self._channel, configuration, desk=self._desk, store=self._store, metrics=self._metrics) if self._channel else None
-        self._pipeline.observers.extend((self._report.decided, self._health.saw, self._self_test.saw))
         try:
             self._pipeline.remember(await self._store.tracks())
         except StoreFailed as error:
@@ -130,11 +130,12 @@ class Box:
             "questions": self._pipeline.judge_forever(lambda: self._pulse.beat("judge")),
             "judge": keep("judge", self._judge.run_once, Backoff(first_s=1.0, most_s=60.0), self._judge_lost),
             "store": self._store.run(self._clock.now, lambda: self._pulse.beat("store")),
+            "evidence": keep("evidence", self._keeping.run, Backoff(), lambda _problem: None),
             "disk": self._health.watch_disk(),
             "watchdog": ping(self._systemd, self._pulse, self._report.status),
+            "reload": self._reloads(),
             "self-test": keep("self-test", self._self_test.run, Backoff(first_s=60.0, most_s=600.0), lambda _problem: None),
             "control": keep("control", self._desk.serve, Backoff(first_s=1.0), lambda _problem: None),
-            "reload": self._reloads(),
         }
         if self._telling.channels:
             loops["outbox"] = self._outbox.run(self._told, lambda: self._pulse.beat("outbox"))
@@ -155,25 +156,26 @@ class Box:
     async def _apply(self, configuration: Configuration) -> None:
         """Make the box what `configuration` says, leaving alone what stays the same."""
         self._configuration, self._watch = configuration, watch(configuration)
+        self._telling.configure(configuration)
         self._desk.configure(configuration)
         if self._link:
             self._link.configure(configuration)
-        self._telling.configure(configuration)
         self._health.flood_rule(configuration.flood)
         settings = judge_settings(configuration.judge)
         self._pipeline.judge = self._judge if settings else None
         self._pipeline.waits_for_judge = not configuration.judge.fallback
         everything = self._self_test.beside(self._watch)
         self._judge.policies(everything.asked())
+        self._metrics.watching(self._watch, configuration.judge)
         self._judge.configure(settings, await asyncio.to_thread(judge_budget, configuration.judge))
         if not settings:
             self._health.no_judge()
         self._self_test.configure(configuration.self_test)
         self._health.self_test = self._health.self_test if configuration.self_test else ""
+        await self._keeping.apply(configuration)
         await self._pipeline.configure(everything)
         await self._fleet.apply(configuration.sensors)
 
-        self._metrics.watching(self._watch, configuration.judge)
     async def _reloads(self) -> None:
         """SIGHUP: take the file as it is now, or keep what runs and raise the alarm."""
         while True:
@@ -199,6 +201,7 @@ class Box:
             self._metrics.loop_lag.observe(max(0.0, loop.time() - due))
             await self._health.second(self._pipeline, self._watch, self._clock.now())
             self._report.gauge(self._store_failing())
+            self._keeping.gauge()
             self._pulse.beat("second")
             if not self._telling.channels:
                 self._pulse.beat("outbox")
@@ -213,7 +216,7 @@ class Box:
             mqtt=self._channel,
             deliveries=self._deliveries,
             self_test=self._self_test,
-            remove=None,
+            remove=self._keeping.remove,
         )
 
     def _tests_itself_by(self) -> Means:
@@ -262,8 +265,22 @@ class Box:
 
     def _told(self, notification: Notification, delivery: Delivery) -> None:
         self._report.told(notification, delivery)
-        self._deliveries.heard(notification, delivery)
         self._health.delivered(delivery)
+        self._deliveries.heard(notification, delivery)
+
+    def _among(self) -> Among:
+        return Among(
+            store=self._store, pipeline=self._pipeline, fleet=self._fleet, clock=self._clock, metrics=self._metrics, watch=lambda: self._watch
+        )
+
+    def _looks(self) -> Looks:
+        return Looks(
+            queue=self._pipeline.queue.statistics,
+            store_failing=self._store_failing,
+            broker_connected=self._broker_connected,
+            gap=self._gap,
+            evidence_full=self._keeping.full,
+        )
 
     async def _gap(self, gap: Gap) -> None:
         with suppress(StoreFailed):  # which is an alarm of its own

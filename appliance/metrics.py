@@ -13,6 +13,7 @@ from analyzers.judgement import Cause, JudgeKind, Judgement, Verdict
 from appliance import __version__
 from appliance.alarm_figures import AlarmFigures
 from appliance.config import JudgeConfig
+from appliance.evidence_figures import EvidenceFigures
 from appliance.outbox import ChannelStatistics
 from appliance.watch import Watch
 from sensors.moment import NANOSECONDS, Moment
@@ -35,6 +36,7 @@ class Metrics:
         self._sensors(registry)
         self._judging(registry)
         self.alarms = AlarmFigures(registry)
+        self.evidence = EvidenceFigures(registry)
         self._box(registry)
 
     def _sensors(self, registry: CollectorRegistry) -> None:
@@ -191,6 +193,7 @@ class Metrics:
         self.sensor_level.labels(sensor).set(figures.level_dbfs)
         self.sensor_muted.labels(sensor).set(figures.muted_s)
         self.sensor_unmuted.labels(sensor).set(figures.unmuted_s)
+        self.evidence.second(figures)
         for gauge, boot_ns in ((self.sensor_last_frame, figures.last_frame_boot_ns), (self.sensor_last_sound, figures.last_sound_boot_ns)):
             if boot_ns:
                 gauge.labels(sensor).set(now.utc.timestamp() - (now.boot_ns - boot_ns) / NANOSECONDS)

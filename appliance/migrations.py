@@ -102,15 +102,15 @@ CREATE INDEX span_end ON span (end_us);
 """
 
 SECOND = """
-CREATE TABLE clip (            -- evidence: one row a clip that was promised, for as long as anything of it is on the disk
+CREATE TABLE clip (            -- evidence: one row a clip that was promised, kept as a record when it is gone
   id TEXT PRIMARY KEY,         -- <AlertId>-<transition that it belongs to>
   alert TEXT NOT NULL,         -- AlertId
   sensor TEXT NOT NULL,        -- SensorId
-  state TEXT NOT NULL CHECK (state IN ('wanted', 'kept', 'failed')),  -- wanted: still to be cut
+  state TEXT NOT NULL CHECK (state IN ('wanted', 'kept', 'failed', 'removed')),  -- wanted: still to be made, or to be told
   at_us INTEGER NOT NULL,      -- the moment that it is of
   attempts INTEGER NOT NULL DEFAULT 0,  -- how often cutting it was tried
   bytes INTEGER NOT NULL DEFAULT 0,     -- clip and poster on the disk
-  body TEXT NOT NULL           -- what is wanted while it is wanted; the Clip once it is kept; why not where it failed; JSON
+  body TEXT NOT NULL           -- Wanted, Clip once it is kept, Gone where there is none or no longer; JSON
 ) STRICT;
 CREATE INDEX clip_of ON clip (alert);
 CREATE INDEX clip_at ON clip (state, at_us);

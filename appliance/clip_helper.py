@@ -1,0 +1,33 @@
+"""One clip helper as the supervisor sees it: start it, tell it what to make, and end it, whatever comes of it."""
+
+import asyncio
+
+from appliance.child import Child, ChildLost, Program
+from sensors.cut import Cut, CutOrder, Uncut
+from sensors.wire import Codec, WireError
+
+DEADLINE_S = 120.0
+"""A clip is copied in a tenth of a second; with masks, half a minute of 4K is encoded on a slow box."""
+
+MEMORY_BYTES = 1 << 30
+
+SAYS: Codec[Cut | Uncut] = Codec(Cut | Uncut)
+HEARS: Codec[CutOrder] = Codec(CutOrder)
+
+
+async def helped(order: CutOrder, module: str = "sensors.clip_main") -> Cut | Uncut:
+    """What a helper makes of `order`. One that hangs, dies or talks nonsense has not made it."""
+    child = await Child.start(Program(name="clip helper", module=module, descriptors={}, memory_bytes=MEMORY_BYTES))
+    try:
+        child.send(HEARS.encode(order))
+        async with asyncio.timeout(DEADLINE_S):
+            async for data in child.messages(DEADLINE_S):
+                return SAYS.decode(data)
+    except TimeoutError:
+        return Uncut(problem=f"the helper did not answer within {DEADLINE_S:g} s")
+    except (ChildLost, WireError) as error:
+        return Uncut(problem=str(error)[:300])
+    finally:
+        child.kill()
+        await child.close()
+    return Uncut(problem="the helper said nothing")
