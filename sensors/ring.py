@@ -46,6 +46,7 @@ class Ring:
         """Segments of which something could not be written."""
         self.problem = ""
         """Why the newest of them could not; nothing while all goes well."""
+        self._is_whole = True
         self._folder = folder
         self._keep_ns = round(settings.seconds * NANOSECONDS)
         self._most_bytes = settings.bytes
@@ -75,6 +76,7 @@ class Ring:
         """A segment is not whole, or there will be none."""
         self.lost += 1
         self.problem = problem
+        self._is_whole = False
 
     def _write_forever(self) -> None:
         with suppress(OSError):
@@ -116,7 +118,9 @@ class Ring:
             path.rename(path.with_name(whole_name(begin.start_ns, max(end.end_ns, begin.start_ns), begin.run_ns)))
         if file:
             file.close()
+        if file and self._is_whole:
             self.problem = ""
+        self._is_whole = True
         self._turn(end.end_ns)
 
     def _turn(self, newest_ns: int, *, spare_bytes: int = 0) -> None:

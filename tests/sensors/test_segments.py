@@ -181,5 +181,5 @@ def test_what_no_file_can_hold_is_said_and_breaks_nothing(tmp_path: Path) -> Non
     recorder.begin({0: lambda out: out.add_mux_stream("no-such-codec", RATE_HZ)}, 0)
     recorder.put(Piece(stream=0, data=b"x", pts_ns=0))
     assert ring.lost == 1
+    eventually(lambda: any(segment.end_ns is not None for segment in listed(tmp_path)))
     assert "cannot be made" in ring.problem
-    ring.put(End(end_ns=0))
