@@ -12,7 +12,7 @@ import pytest
 
 from sensors.moment import NANOSECONDS, BootId
 from sensors.recorder import Piece, Recorder
-from sensors.ring import Begin, End, Ring
+from sensors.ring import Begin, Ring
 from sensors.segment import Segment, folder_of, listed, open_name, outgrown, whole_name
 from sensors.settings import SegmentSettings, SensorSettings, SoundUse
 from tests.sensors.harness import RATE_HZ, SENSOR, Scene, SensorProcess, record, running, settings_for
