@@ -41,6 +41,8 @@ OPENING_S = 30.0
 """Opening a source, until the first whole picture or sound, may take so much longer than any later read."""
 OVERDUE_S = 10.0
 """How far beyond its stall limit a read may hang before the process ends itself."""
+STOOD_STILL_S = 5.0
+"""A second that took so long: the process was stopped and goes on, or the machine had no time for it."""
 MAX_DATA_BYTES = 1 << 30
 """Of memory of its own; a camera of the largest size that is taken needs about a third."""
 HANGS, MISLED = 3, 4
@@ -116,8 +118,13 @@ class Reporter:
 
     def report_forever(self) -> None:
         """Say the figures every second, and end the process where a read hangs beyond its time: some drivers cannot be interrupted."""
+        last = time.monotonic()
         while True:
-            hangs = self.settings.replay is None and self._due is not None and time.monotonic() > self._due
+            now = time.monotonic()
+            if self._due is not None and now - last > STOOD_STILL_S:  # all of the process did, not the read alone
+                self._due += now - last
+            last = now
+            hangs = self.settings.replay is None and self._due is not None and now > self._due
             self.say(self._figures())
             if hangs:
                 self.lost(SensorFault(FaultReason.STALLED, "a read hangs; the process is started again"))

@@ -1,6 +1,7 @@
 """Supervision: tries again for ever, waits longer each time, and the watchdog is fed only while every loop turns."""
 
 import asyncio
+import select
 import socket
 from pathlib import Path
 
@@ -76,6 +77,29 @@ def test_the_watchdog_is_fed_until_a_loop_stands_still(tmp_path: Path) -> None:
         task.cancel()
 
     asyncio.run(story())
+    manager.close()
+
+
+def test_a_process_that_stood_still_as_a_whole_blames_no_loop_for_it(tmp_path: Path) -> None:
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.bind(str(tmp_path / "notify"))
+    manager.settimeout(5)
+    now = 0.0
+    pulse = Pulse({"second": 5.0}, lambda: now)
+    systemd = Systemd({"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "30000"})
+
+    async def story() -> bytes:
+        nonlocal now
+        task = asyncio.create_task(ping(systemd, pulse, lambda: f"well at {now:g}"))
+        await asyncio.to_thread(manager.recv, 100)
+        now = 6.0
+        select.select([], [], [], 0.1)  # the loop, and with it everything, stands still
+        while (said := await asyncio.to_thread(manager.recv, 100)) == b"WATCHDOG=1\nSTATUS=well at 0":
+            pass
+        task.cancel()
+        return said
+
+    assert asyncio.run(story()) == b"WATCHDOG=1\nSTATUS=well at 6"
     manager.close()
 
 
