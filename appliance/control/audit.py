@@ -66,7 +66,7 @@ class AuditTrail:
                 return
             self._owed.clear()
         number, chain = ends[-1]
-        log.info("%d %s %s %s %s: %s [%s]", number, entry.origin, entry.who, entry.verb, entry.about, entry.outcome, chain)
+        log.info("%d %s %s %s %s: %s [%s]", number, entry.origin, entry.who, entry.verb, entry.about, entry.outcome[:MAX_OUTCOME], chain)
 
     async def read(self, last: int) -> AuditAnswer:
         """The last rows, oldest first, and whether the whole trail is as it was written. StoreFailed where it cannot be read."""

@@ -97,7 +97,7 @@ class Verbs:
             verb=order.verb,
             about=json.dumps(about),
             why=order.why,
-            outcome=f"{'done' if answer.done else 'refused'}: {'; '.join(answer.says[-1:] if isinstance(order, Drill) else answer.says)}",
+            outcome=f"{'done' if answer.done else 'refused'}: {'; '.join(_shortest(order, answer.says))}",
         )
 
     async def _answer(self, question: Question) -> Answer | StatusAnswer | AuditAnswer:
@@ -150,3 +150,14 @@ class Verbs:
             return refused(f'no evidence of "{plain(order.sensor, MAX_NAME)}", and no such sensor; {hint}')
         kept = "what was judged and alarmed stays on record; it holds neither picture nor sound"
         return done(*(f"removed {each}" for each in removed[:50]), f"removed {len(removed)} in all; {kept}")
+
+
+def _shortest(order: Deed, says: tuple[str, ...]) -> tuple[str, ...]:
+    """What a row has room for: what many lines come to stands in the last of them."""
+    match order:
+        case Drill():
+            return says[-1:]
+        case Forget():
+            return (*says[-1:], *says[:-1])
+        case _:
+            return says
