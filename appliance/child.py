@@ -26,6 +26,8 @@ MAX_BYTES_HZ = 4 * 1024 * 1024
 STOP_GRACE_S = 2.0
 LOOK_EVERY_S = 1.0
 """How often a child's memory is looked at."""
+NICENESS = 5
+"""Where there is less CPU than is wanted, children wait and the supervisor does not: alarms, the watchdog, and whoever asks how it stands."""
 EXPENDABLE = "500"
 """Of 1000: where the machine itself runs out of memory, the kernel ends a child and not the supervisor, which starts it again."""
 KEPT_ENVIRONMENT = (
@@ -104,6 +106,8 @@ class Child:
         self._look: asyncio.TimerHandle | None = None
         with suppress(OSError):
             Path(f"/proc/{self.pid}/oom_score_adj").write_text(EXPENDABLE)
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, self.pid, NICENESS)
         self._look_at_memory()
 
     @classmethod

@@ -111,6 +111,16 @@ def test_where_the_machine_runs_out_of_memory_a_child_goes_before_the_supervisor
     asyncio.run(story())
 
 
+def test_where_there_is_too_little_cpu_a_child_waits_and_not_the_supervisor() -> None:
+    async def story() -> None:
+        child = await started(b"deaf")
+        assert os.getpriority(os.PRIO_PROCESS, child.pid) > os.getpriority(os.PRIO_PROCESS, 0)
+        child.kill()
+        await child.close()
+
+    asyncio.run(story())
+
+
 def test_a_child_that_ignores_the_end_of_its_socket_is_killed() -> None:
     async def story() -> None:
         child = await started(b"stubborn")
