@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from tests.drills.book import Result, keep
 
 RECORDINGS = Path(os.environ.get("OMNIWATCH_RECORDINGS", Path(__file__).parents[2] / "shared" / "data"))
+RESULTS = pytest.StashKey[dict[str, Result]]()
 MEASURED = pytest.StashKey[dict[str, str | int | float]]()
 
 
@@ -54,8 +56,18 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     mark = item.get_closest_marker("drill")
     is_over = call.when == "call" or (call.when == "setup" and not report.passed)
     if mark and is_over and item.config.getoption("drills") is not None:
-        keep(_result(item, mark, report))
+        before = item.config.stash.setdefault(RESULTS, {}).get(mark.args[1])
+        item.config.stash[RESULTS][mark.args[1]] = result = _together(before, _result(item, mark, report))
+        keep(result)
     return report
+
+
+def _together(before: Result | None, result: Result) -> Result:
+    """A drill of several cases is one result, and as bad as the worst of them."""
+    if before is None:
+        return result
+    worst = max(before, result, key=lambda each: ("passed", "skipped", "failed").index(each.outcome))
+    return replace(worst, took_s=before.took_s + result.took_s, measured={**before.measured, **result.measured})
 
 
 def _result(item: pytest.Item, mark: pytest.Mark, report: pytest.TestReport) -> Result:

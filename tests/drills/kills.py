@@ -3,6 +3,7 @@
 Three witnesses: the camera's own record of its scene, the box's database, and a listener at the broker that keeps all that it hears.
 """
 
+import json
 import os
 import random
 import signal
@@ -131,6 +132,7 @@ class Kills:
             "alarm events": len(set(heard)),
             "told again under the same id": len(heard) - len(set(heard)),
             "told while nobody listened": len(unheard - set(heard)),
+            "clips": self.clips,
             "events of the scene that were due": due,
             "seen": seen,
         }
@@ -144,6 +146,10 @@ class Kills:
             query = "SELECT notification FROM delivery WHERE outcome = 'unheard'"
             unheard = {row[0].removesuffix("-mqtt") for row in connection.execute(query)}
             assert connection.execute("PRAGMA quick_check").fetchone() == ("ok",)
+            clips = [json.loads(row[0])["file"] for row in connection.execute("SELECT body FROM clip WHERE state = 'kept'")]
+        missing = [clip for clip in clips if not (self.box.folder / "state" / "evidence" / clip).is_file()]
+        assert not missing, f"seed {self.seed}: clips on record without their files: {missing}"
+        self.clips = len(clips)
         assert waiting == 0
         return happened, unheard
 
