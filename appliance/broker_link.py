@@ -42,8 +42,8 @@ class BrokerLink:
         """What is watched from now on."""
         self._discovery.configure(configuration)
 
-    def _ordered(self, fate: Fate) -> None:
-        self._counts.labels(fate.value).inc()
+    def _ordered(self, fate: Fate, count: int) -> None:
+        self._counts.labels(fate.value).inc(count)
 
     def loops(self, sights: Sights, now: Callable[[], Moment]) -> dict[str, Coroutine[None, None, None]]:
         """What has to run, by name."""

@@ -94,7 +94,8 @@ class Discovery:
         """Have the broker keep it; whether it does."""
         outcome = Outcome.RETRY
         while outcome is Outcome.RETRY:
-            outcome = await self._channel.publish_state(topic, message, None)
+            if self._channel.connected:
+                outcome = await self._channel.publish_state(topic, message, None)
             await asyncio.sleep(RETRY_S if outcome is Outcome.RETRY else 0)
         if outcome is Outcome.REFUSED:
             log.error("mqtt: Home Assistant cannot be told of this box: give it write access to %s", topic)

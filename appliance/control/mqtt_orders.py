@@ -131,14 +131,15 @@ def decode(verb: str, payload: bytes) -> Given:
 class MqttOrders:
     """Listens for orders while the box runs."""
 
-    def __init__(self, channel: MqttChannel, verbs: Verbs, counted: Callable[[Fate], None]) -> None:
-        """Listens from the channel's next connection on. `counted` is told of every order what became of it."""
+    def __init__(self, channel: MqttChannel, verbs: Verbs, counted: Callable[[Fate, int], None]) -> None:
+        """Listens from the channel's next connection on. `counted` is told what became of so many orders."""
         self._channel = channel
         self._verbs = verbs
         self._counted = counted
         self._waiting: asyncio.Queue[Heard] = asyncio.Queue(maxsize=WAITING)
         self._tokens, self._since = BURST, 0.0
         self._flooded = False
+        self._missed = 0
         self._reported: deque[tuple[str, bytes]] = deque(maxlen=MAX_REPORTED)
         channel.listen(channel.topics.commands, self.hear)
 
@@ -148,9 +149,10 @@ class MqttOrders:
             return
         if self._allowed() and not self._waiting.full():
             self._waiting.put_nowait(heard)
-            self._flooded = False
             return
-        self._counted(Fate.TOO_MANY)
+        missed = self._channel.statistics().missed
+        self._counted(Fate.TOO_MANY, 1 + missed - self._missed)
+        self._missed = missed
         if not self._flooded:
             log.warning("mqtt: more than %g orders a second: the rest are dropped", RATE_HZ)
         self._flooded = True
@@ -166,7 +168,7 @@ class MqttOrders:
             heard = await self._waiting.get()
             verb = heard.topic.rpartition("/")[2]
             fate, answer = await self._do(verb, heard)
-            self._counted(fate)
+            self._counted(fate, 1)
             await self._answer(heard, answer)
 
     async def _do(self, verb: str, heard: Heard) -> tuple[Fate, AnswerData]:
@@ -212,6 +214,7 @@ class MqttOrders:
     def _allowed(self) -> bool:
         now = asyncio.get_running_loop().time()
         self._tokens, self._since = min(BURST, self._tokens + (now - self._since) * RATE_HZ), now
+        self._flooded = self._flooded and self._tokens < BURST  # it is over when there has been peace for a while
         if self._tokens < 1:
             return False
         self._tokens -= 1
