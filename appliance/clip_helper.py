@@ -15,16 +15,16 @@ SAYS: Codec[Cut | Uncut] = Codec(Cut | Uncut)
 HEARS: Codec[CutOrder] = Codec(CutOrder)
 
 
-async def helped(order: CutOrder, module: str = "sensors.clip_main") -> Cut | Uncut:
+async def helped(order: CutOrder, *, module: str = "sensors.clip_main", deadline_s: float = DEADLINE_S) -> Cut | Uncut:
     """What a helper makes of `order`. One that hangs, dies or talks nonsense has not made it."""
     child = await Child.start(Program(name="clip helper", module=module, descriptors={}, memory_bytes=MEMORY_BYTES))
     try:
         child.send(HEARS.encode(order))
-        async with asyncio.timeout(DEADLINE_S):
-            async for data in child.messages(DEADLINE_S):
+        async with asyncio.timeout(deadline_s):
+            async for data in child.messages(2 * deadline_s):
                 return SAYS.decode(data)
     except TimeoutError:
-        return Uncut(problem=f"the helper did not answer within {DEADLINE_S:g} s")
+        return Uncut(problem=f"the helper did not answer within {deadline_s:g} s")
     except (ChildLost, WireError) as error:
         return Uncut(problem=str(error)[:300])
     finally:

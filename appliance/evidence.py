@@ -8,7 +8,7 @@ the row says how to go on. An alarm never waits for any of this.
 import asyncio
 import logging
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -32,7 +32,7 @@ from appliance.evidence_wants import around, clip_of, last_seconds, order_of, st
 from appliance.pipeline import Pipeline
 from appliance.store import Store, StoreFailed
 from appliance.watch import Watch
-from sensors.cut import Uncut
+from sensors.cut import Cut, CutOrder, Uncut
 from sensors.moment import Moment
 from sensors.window import SensorId
 
@@ -59,6 +59,8 @@ class Means:
     watch: Callable[[], Watch]
     lost: Callable[[SensorId], bool]
     """Whether nothing more comes of a sensor for now."""
+    cut: Callable[[CutOrder], Awaitable[Cut | Uncut]] = helped
+    """Makes a clip."""
 
 
 class Evidence:
@@ -192,7 +194,7 @@ class Evidence:
         path, folder = evidence_files.stem(row.id, wanted.moment), self._room.folder
         await self._means.store.do(lambda connection: clip_rows.tried(connection, row.id))
         await apart(lambda: evidence_files.prepare(folder, path))
-        answer = await helped(order_of(wanted, str(folder / path)))
+        answer = await self._means.cut(order_of(wanted, str(folder / path)))
         if isinstance(answer, Uncut):
             await self._unmade(row, path, answer)
             return
@@ -202,10 +204,10 @@ class Evidence:
         await self._finish(row, made, clip)
 
     async def _unmade(self, row: ClipRow, path: str, answer: Uncut) -> None:
-        await apart(lambda: evidence_files.remove(self._room.folder, path))
         log.warning("the clip %s of %s was not made: %s", row.id, row.sensor, answer.problem)
         if answer.missing or row.attempts + 1 >= MAX_ATTEMPTS:
             await self._fail(row, "nothing to make it of" if answer.missing else "not made", answer.problem)
+        await apart(lambda: evidence_files.remove(self._room.folder, path))
 
     async def _finish(self, row: ClipRow, wanted: Wanted, clip: Clip) -> None:
         """Give its files their names, tell it, and say that all is done. Each step may have been done before."""
