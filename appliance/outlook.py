@@ -218,6 +218,8 @@ def _box_warnings(configuration: Configuration) -> Iterator[str]:
         yield "nobody is told: name a broker under `notify: mqtt:`"
     if mqtt and mqtt.password and not mqtt.tls and mqtt.host not in LOCAL:
         yield f"the password for {mqtt.host} goes over the network in the clear: `tls: true`"
+    if mqtt and mqtt.commands and mqtt.username is None and mqtt.certificate is None:
+        yield f"{mqtt.host} asks for no login: whoever reaches it can give orders, and disarm the box"
     if configuration.metrics.host not in LOCAL:
         yield f"metrics are open to whoever reaches {configuration.metrics.host}:{configuration.metrics.port}"
     if not configuration.policies:

@@ -93,6 +93,7 @@ WARNINGS = (
     ("sensors: [mic, cam]", "sensors: [cam]", ["mic: no policy asks about it; only its own health is watched"]),
     ("notify: {mqtt: {host: localhost}}", "", ["nobody is told: name a broker under `notify: mqtt:`"]),
     ("host: localhost", "host: broker, username: me, password: !secret pw", ["the password for broker goes over the network in the clear"]),
+    ("host: localhost", "host: broker, commands: true", ["broker asks for no login: whoever reaches it can give orders, and disarm the box"]),
     ("notify:", "metrics: {listen: '0.0.0.0:9464'}\nnotify:", ["metrics are open to whoever reaches 0.0.0.0:9464"]),
     ("judge: {kind: cues}", OMNI, []),
     ("judge: {kind: cues}", OMNI.replace("}", ", deadline: 10m}"), ["cam: 130 pairs of frames fill the memory that a sensor may have"]),
