@@ -6,8 +6,7 @@ from noise import PAIR_S, Noise
 
 from analyzers.omni.media import PATCH, mel, patches, sight_tokens, sound_tokens
 from analyzers.omni.prompt import question
-from analyzers.omni.tree import ATTENTION, Media
-from analyzers.omni.tree import _sound as heard  # what the audio tower takes
+from analyzers.omni.tree import ATTENTION, Media, heard
 from analyzers.omni.weights import Loaded
 
 TOKENS = 64

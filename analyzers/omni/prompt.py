@@ -5,7 +5,7 @@ the policies; every leaf is read as if it stood alone behind its branch and the 
 filled with silence or grey: a deaf camera must not answer a confident "all clear".
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from analyzers.policy import Policy
@@ -57,13 +57,13 @@ class Prompt:
         special = {name: self._special(name) for name in ("vision_start", "vision_end", "audio_start", "audio_end", "video_pad", "audio_pad")}
         self._special_ids = special
         self.video_id, self.audio_id = special["video_pad"], special["audio_pad"]
-        self._system = self._fixed(f"<|im_start|>system\n{SYSTEM}<|im_end|>\n<|im_start|>user\n")
+        self._system = self.fixed(f"<|im_start|>system\n{SYSTEM}<|im_end|>\n<|im_start|>user\n")
         self.closing = CLOSING + (THOUGHT if thinks else "")
         if thinks and tokenizer.convert_tokens_to_ids("</think>") is None:
             raise PromptError("the tokenizer has no </think>; this is not the folder of a Thinking model")
-        self._end = self._fixed(self.closing)
-        self.yes_ids = self._labels(YES)
-        self.no_ids = self._labels(NO)
+        self._end = self.fixed(self.closing)
+        self.yes_ids = self.labels(YES)
+        self.no_ids = self.labels(NO)
 
     def root(self, sound_tokens: int) -> tuple[int, ...]:
         """System text and the sound's placeholders; `sound_tokens` 0: no sound."""
@@ -75,7 +75,11 @@ class Prompt:
 
     def leaf(self, policy: Policy) -> tuple[int, ...]:
         """A policy's question, up to where the answer begins."""
-        return self._owner(question(policy)) + self._end
+        return self.asked(question(policy))
+
+    def asked(self, text: str) -> tuple[int, ...]:
+        """A question that may hold an owner's words, up to where the answer begins."""
+        return self._owner(text) + self._end
 
     def _media(self, kind: str, placeholder: int, count: int) -> tuple[int, ...]:
         return (self._special_ids[f"{kind}_start"], *(placeholder,) * count, self._special_ids[f"{kind}_end"]) if count else ()
@@ -86,7 +90,8 @@ class Prompt:
             raise PromptError(f"the tokenizer has no <|{name}|>; this is not the folder of a Qwen Omni model")
         return number
 
-    def _fixed(self, text: str) -> tuple[int, ...]:
+    def fixed(self, text: str) -> tuple[int, ...]:
+        """Text of ours; special tokens in it become themselves."""
         return tuple(self._tokenizer.encode(text, add_special_tokens=False))
 
     def _owner(self, text: str) -> tuple[int, ...]:
@@ -94,13 +99,13 @@ class Prompt:
         for token in self._added:
             if token in text:
                 text = text.replace(token, f"{token[0]} {token[1:]}")
-        return self._fixed(text)
+        return self.fixed(text)
 
-    def _labels(self, spellings: Iterable[str]) -> tuple[int, ...]:
+    def labels(self, spellings: Sequence[str]) -> tuple[int, ...]:
         """The ids of the spellings that are single tokens here; the plainest must be one."""
-        ids = [self._fixed(spelling) for spelling in spellings]
+        ids = [self.fixed(spelling) for spelling in spellings]
         if len(ids[0]) != 1:
-            raise PromptError(f"{next(iter(spellings))!r} is not a single token of this tokenizer, so its answers cannot be scored")
+            raise PromptError(f"{spellings[0]!r} is not a single token of this tokenizer, so its answers cannot be scored")
         return tuple(dict.fromkeys(each[0] for each in ids if len(each) == 1))
 
 

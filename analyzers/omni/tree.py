@@ -194,8 +194,8 @@ def run(thinker: Qwen3OmniMoeThinkerForConditionalGeneration, rows: Sequence[Row
         position_ids=torch.from_numpy(positions).to(device),
         use_cache=False,
         tree=tree,
-        **_sight(media),
-        **_sound(media, thinker),
+        **looked(media),
+        **heard(media, thinker),
     ).last_hidden_state
     ends: Tensor = torch.cat([hidden[number, list(row.ends)] for number, row in enumerate(rows)])
     return ends
@@ -207,7 +207,8 @@ def _additive(mask: NDArray[np.bool_], thinker: Qwen3OmniMoeThinkerForConditiona
     return zeros.masked_fill_(torch.from_numpy(~mask), -torch.inf).to(thinker.device)
 
 
-def _sight(media: Media) -> dict[str, Any]:
+def looked(media: Media) -> dict[str, Any]:
+    """Pictures, as the thinker takes them."""
     if not media.sights:
         return {}
     deep = [list(layer) for layer in zip(*(seen.deep for seen in media.sights), strict=True)]
@@ -215,7 +216,8 @@ def _sight(media: Media) -> dict[str, Any]:
     return {"mm_encoder_outputs": {"video": video}}
 
 
-def _sound(media: Media, thinker: Qwen3OmniMoeThinkerForConditionalGeneration) -> dict[str, Tensor]:
+def heard(media: Media, thinker: Qwen3OmniMoeThinkerForConditionalGeneration) -> dict[str, Tensor]:
+    """Sounds, as the thinker takes them."""
     if not media.sounds:
         return {}
     lengths = torch.tensor([mel.shape[1] for mel in media.sounds])

@@ -2,7 +2,8 @@
 
 When the pin of transformers moves, look at: the hooks of `quantizer.py` (register_quantizer, _process_model_before_weight_loading,
 param_needs_quantization, ConversionOps.convert), HF_DEACTIVATE_ASYNC_LOAD, the fused names gate_up_proj and down_proj, the attention
-registry of `tree.py`, that the text model hands `tree` on to its attention, `mm_encoder_outputs`, and the vision tower's attention in `sight.py`.
+registry of `tree.py`, that the text model hands `tree` on to its attention, `mm_encoder_outputs`, the vision tower's attention in
+`sight.py`, and that a forward takes its keys and values as `cache`.
 The tests of `tests/analyzers/test_omni_*.py` fail where one of them has changed.
 """
 

@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 from analyzers.omni.media import Grid, mel, patches, sight_tokens, sound_tokens  # noqa: E402
 from analyzers.omni.prompt import Prompt  # noqa: E402
 from analyzers.omni.sight import Seen, features, quicken  # noqa: E402
-from analyzers.omni.tree import ATTENTION, Branch, Media, Row, _sound, lay_out, run  # noqa: E402
+from analyzers.omni.tree import ATTENTION, Branch, Media, Row, heard, lay_out, run  # noqa: E402
 from tests.analyzers import tiny  # noqa: E402
 from tests.analyzers.scene import policy  # noqa: E402
 
@@ -75,7 +75,7 @@ class Case:
     def _each(self, model: "Qwen3OmniMoeThinkerForConditionalGeneration") -> "Iterator[Tensor]":
         for ids, sight, sound, pair_s in self.alone:
             tensor = torch.tensor([ids])
-            media = {} if sound is None else _sound(Media(sights=(), sounds=(sound,)), model)
+            media = {} if sound is None else heard(Media(sights=(), sounds=(sound,)), model)
             if sight:
                 values = torch.from_numpy(sight[0]).to(model.dtype) / 127.5 - 1.0
                 media |= {"pixel_values_videos": values, "video_grid_thw": torch.tensor([sight[1]]), "video_second_per_grid": torch.tensor([pair_s])}

@@ -29,7 +29,8 @@ def tokenizer() -> Qwen2Tokenizer:
     learner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     learner.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    learner.train_from_iterator([*TEXTS * 3, "yes", "no", "YES"], trainers.BpeTrainer(vocab_size=500, initial_alphabet=alphabet, show_progress=False))
+    words = ("yes", "no", "YES", "left", "middle", "right")
+    learner.train_from_iterator([*TEXTS * 3, *words * 3], trainers.BpeTrainer(vocab_size=500, initial_alphabet=alphabet, show_progress=False))
     learnt = json.loads(learner.to_str())["model"]
     tokens = Qwen2Tokenizer(
         vocab=learnt["vocab"],
