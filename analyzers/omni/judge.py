@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from analyzers.judge import Question
@@ -142,9 +143,17 @@ class OmniJudge:
         try:
             ends = run(model, [one.row for one in together], media)
             return dict(zip(keys, scores(ends, model.lm_head.weight, prompt.yes_ids, prompt.no_ids), strict=True))
-        except RuntimeError as error:  # what torch raises, out of memory included
+        except torch.OutOfMemoryError:
+            if len(together) == 1:
+                tokens = len(together[0].row.ids)
+                log.error("a window of %d tokens does not fit into the memory that is left: take shorter windows", tokens)  # noqa: TRY400
+                return dict.fromkeys(keys, Cause.JUDGE_FAULT)
+            log.warning("%d windows at once do not fit into the memory that is left; they are judged in halves", len(together))
+        except RuntimeError as error:  # what torch raises
             log.error("%d windows could not be judged: %s", len(together), str(error)[:300])  # noqa: TRY400 - no trace
             return dict.fromkeys(keys, Cause.JUDGE_FAULT)
+        half = len(together) // 2
+        return self._ask(together[:half], seen) | self._ask(together[half:], seen)
 
     def _judgement(self, asked: Question, policy: Policy, outcome: Score | Cause, took_s: float) -> Judgement:
         window = asked.window

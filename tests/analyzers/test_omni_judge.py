@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 
-from analyzers.judge import Question
-from analyzers.judgement import Cause, JudgeKind, Judgement, Verdict
-from analyzers.omni import judge as judge_module
-from analyzers.omni.judge import OmniJudge
-from tests.analyzers.scene import BOTH, SIGHT, SOUND, Scene, policy
+from analyzers.judge import Question  # noqa: E402
+from analyzers.judgement import Cause, JudgeKind, Judgement, Verdict  # noqa: E402
+from analyzers.omni import judge as judge_module  # noqa: E402
+from analyzers.omni.judge import OmniJudge  # noqa: E402
+from tests.analyzers.scene import BOTH, SIGHT, SOUND, Scene, policy  # noqa: E402
 
 if TYPE_CHECKING:
     from analyzers.omni.weights import Loaded
@@ -183,6 +183,27 @@ def test_windows_beyond_the_bound_go_through_the_model_in_several_forwards(
     together = scores(judged(loaded, scene, *asked))
     monkeypatch.setattr(judge_module, "MAX_TOKENS", 300)
     assert scores(judged(loaded, scene, *asked)) == pytest.approx(together, abs=1e-5)
+
+
+@pytest.mark.parametrize("room", [1, 0])
+def test_a_batch_that_is_too_large_for_the_card_is_judged_in_halves(loaded: "Loaded", make_scene: SceneMaker, room: int) -> None:
+    scene = make_scene()
+    asked = [Question(window=scene.window((start, start + 1)), view=scene.whole, policies=(PERSON, GLASS)) for start in range(5)]
+    before = scores(judged(loaded, scene, *asked))
+
+    def full(_: object, __: object, options: dict) -> None:
+        if len(options["input_ids"]) > room:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    hook = loaded.model.model.register_forward_pre_hook(full, with_kwargs=True)
+    try:
+        found = judged(loaded, scene, *asked)
+    finally:
+        hook.remove()
+    if room:
+        assert scores(found) == pytest.approx(before, abs=1e-5)
+    else:
+        assert {each.cause for each in found.values()} == {Cause.JUDGE_FAULT}
 
 
 def test_a_fingerprint_tells_models_wordings_and_views_apart(loaded: "Loaded", make_scene: SceneMaker) -> None:
