@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from alerts.channels.homeassistant import BIRTH, Described, components, left_out, payload, platforms
 from alerts.channels.listening import Heard
 from alerts.channels.mqtt import MqttChannel
+from alerts.channels.topics import Topics
 from alerts.notification import Outcome
 from appliance import __version__
 from appliance.config import Configuration
@@ -45,17 +46,7 @@ class Discovery:
 
     def configure(self, configuration: Configuration) -> None:
         """What is there from now on."""
-        self._wanted = Described(
-            topics=self._channel.topics,
-            version=__version__,
-            sensors=tuple(sensor.settings.sensor for sensor in configuration.sensors),
-            policies=watch(configuration).policies(),
-            owners=frozenset(policy.id for policy in configuration.policies),
-            modes=configuration.modes,
-            commands=configuration.mqtt is not None and configuration.mqtt.commands,
-            expiry_s=round(EXPIRY.total_seconds()),
-            heartbeat_expiry_s=round(HEARTBEAT_EXPIRY.total_seconds()),
-        )
+        self._wanted = described(self._channel.topics, configuration)
         self._news.set()
 
     async def run(self) -> None:
@@ -116,3 +107,18 @@ class Discovery:
             await self._store.do(lambda connection: connection.execute(query, (SETTING, value)))
         except StoreFailed as error:
             log.warning("what Home Assistant is told is not remembered, so entities that go may stay there: %s", error)
+
+
+def described(topics: Topics, configuration: Configuration) -> Described:
+    """What there is to show of a configuration."""
+    return Described(
+        topics=topics,
+        version=__version__,
+        sensors=tuple(sensor.settings.sensor for sensor in configuration.sensors),
+        policies=watch(configuration).policies(),
+        owners=frozenset(policy.id for policy in configuration.policies),
+        modes=configuration.modes,
+        commands=configuration.mqtt is not None and configuration.mqtt.commands,
+        expiry_s=round(EXPIRY.total_seconds()),
+        heartbeat_expiry_s=round(HEARTBEAT_EXPIRY.total_seconds()),
+    )

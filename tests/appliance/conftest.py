@@ -43,8 +43,11 @@ def eventually(holds: Callable[[], object], within_s: float, what: str) -> None:
 
 @pytest.fixture(scope="session")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_film(tmp_path_factory.mktemp("film") / "film.mp4")
+
+
+def make_film(path: Path) -> Path:
     """40 s of a grey wall: something large stands there from 4 s to 12 s and from 20 s to 28 s."""
-    path = tmp_path_factory.mktemp("film") / "film.mp4"
     noise = np.random.default_rng(3)
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mpeg4", rate=FPS)

@@ -1,0 +1,73 @@
+"""Shows a box to a real Home Assistant, and records what they say to each other: `record.py PYTHON`, run in the repository's folder.
+
+PYTHON is one with Home Assistant, which needs a newer Python than the box:
+`python3.13 -m venv DIR && DIR/bin/pip install homeassistant==2025.4.4 paho-mqtt`, then `python -m tests.homeassistant.record DIR/bin/python`.
+It writes `exchange.jsonl` beside this file, which the tests hold the box to.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+
+from tests.appliance.conftest import Appliance, Broker, eventually, make_film
+
+HERE = Path(__file__).parent
+RECORDING = HERE / "exchange.jsonl"
+DESCRIPTION = "homeassistant/device/omniwatch_plant_test/config"
+KEPT = ("homeassistant/", "/something-there/", "/command/", "/response/", "/mode", "/status")
+LOGIN = ", commands: true, home_assistant: true"
+
+
+class Ear:
+    """Hears everything at the broker."""
+
+    def __init__(self, port: int) -> None:
+        self.messages: list[dict[str, Any]] = []
+        self._lock = threading.Lock()
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
+        self._client.on_connect = lambda client, *_: client.subscribe("#", options=paho.SubscribeOptions(1, retainAsPublished=True))
+        self._client.on_message = self._message
+        self._client.connect("127.0.0.1", port)
+        self._client.loop_start()
+
+    def _message(self, _client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
+        text = message.payload.decode()
+        with self._lock:
+            self.messages.append({"topic": message.topic, "retain": bool(message.retain), "payload": json.loads(text) if text[:1] in "{[" else text})
+
+    def description(self) -> dict[str, Any] | None:
+        with self._lock:
+            return next((each["payload"] for each in self.messages if each["topic"] == DESCRIPTION), None)
+
+
+def main(python: str) -> None:
+    """Record, and say how it went."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        broker = Broker(folder)
+        broker.start()
+        ear = Ear(broker.port)
+        box = Appliance(folder, make_film(folder / "film.mp4"), broker, login=LOGIN)
+        box.start()
+        try:
+            eventually(ear.description, 30, "the box describes itself")
+            (folder / "description.json").write_text(json.dumps(ear.description()))
+            words = [python, str(HERE / "child.py"), str(folder / "homeassistant"), str(broker.port), str(folder / "description.json")]
+            subprocess.run(words, check=True, timeout=120)
+        finally:
+            box.kill()
+            broker.stop()
+        kept = [each for each in ear.messages if any(part in each["topic"] for part in KEPT)]
+        RECORDING.write_text("".join(json.dumps(each, ensure_ascii=False) + "\n" for each in kept))
+        print(f"{len(kept)} messages in {RECORDING}")  # noqa: T201 - a tool's own words
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

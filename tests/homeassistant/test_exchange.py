@@ -1,0 +1,72 @@
+"""What a real Home Assistant and a box said to each other, as `record.py` recorded it, and that the box still says the like."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from alerts.channels.homeassistant import components
+from alerts.channels.topics import Topics
+from appliance.config import load
+from appliance.control.mqtt_orders import decode
+from appliance.discovery import described
+from tests.appliance.conftest import Appliance, Broker
+from tests.appliance.test_interfaces import assert_fits, kind_of
+from tests.homeassistant.record import DESCRIPTION, LOGIN, RECORDING
+
+EXCHANGE: list[dict[str, Any]] = [json.loads(line) for line in RECORDING.read_text().splitlines()]
+ROOT = "omniwatch/plant/test"
+
+
+def places(topic: str) -> list[int]:
+    """Where in the exchange something was said on a topic."""
+    return [number for number, message in enumerate(EXCHANGE) if message["topic"] == topic]
+
+
+def said(topic: str) -> list[Any]:
+    return [EXCHANGE[number]["payload"] for number in places(topic)]
+
+
+def test_home_assistant_was_told_of_the_box_and_again_at_its_birth() -> None:
+    first, second = places(DESCRIPTION)
+    birth = said("homeassistant/status").index("online")
+    assert first < places("homeassistant/status")[birth] < second
+    assert EXCHANGE[first] == EXCHANGE[second]
+    assert EXCHANGE[first]["retain"]
+
+
+def test_an_alarm_was_acknowledged_and_the_box_armed_and_disarmed_by_it() -> None:
+    assert said(f"{ROOT}/command/acknowledge") == [{"what": "something-there", "view": "wall", "who": "Home Assistant"}]
+    states = said(f"{ROOT}/state/something-there/wall")
+    assert [each["state"] for each in states][-2:] == ["active", "acknowledged"]
+    assert states[-1]["acknowledged_by"] == "Home Assistant"
+    assert [each["data"]["change"] for each in said(f"{ROOT}/alert/something-there/wall")] == ["opened", "acknowledged"]
+    assert [each["mode"] for each in said(f"{ROOT}/command/mode")] == ["night", "disarmed"]
+    assert [each["mode"] for each in said(f"{ROOT}/mode")] == ["home", "night", "disarmed"]
+
+
+def test_every_message_of_it_is_what_its_type_says_today() -> None:
+    for message in EXCHANGE:
+        topic, body = message["topic"], message["payload"]
+        if "/command/" in topic:
+            assert decode(topic.rpartition("/")[2], json.dumps(body).encode()).sender.who == "Home Assistant"
+            assert not message["retain"]
+        elif topic.startswith(ROOT):
+            assert_fits(kind_of(topic), body)
+
+
+def shape(component: dict[str, Any]) -> str:
+    """An entity without what differs from one policy to the next."""
+    own = {"name", "unique_id", "payload_press"}
+    return json.dumps(
+        {key: "…" if key in own or (key.endswith("_topic") and "/state/" in value) else value for key, value in component.items()}, sort_keys=True
+    )
+
+
+def test_the_box_says_nothing_today_that_home_assistant_has_not_taken(tmp_path: Path) -> None:
+    box = Appliance(tmp_path, tmp_path / "film.mp4", Broker(tmp_path), login=LOGIN)
+    box.film.touch()
+    box.write()
+    today = components(described(Topics(site="plant", box="test"), load(box.config)))
+    taken = {shape(each) for each in said(DESCRIPTION)[0]["components"].values()}
+    for name, each in today.items():
+        assert shape(each) in taken, f"{name}: show it to a Home Assistant again, with tests/homeassistant/record.py"
