@@ -25,16 +25,17 @@ judge:"""
 
 @pytest.fixture
 def frozen_film(tmp_path: Path) -> Path:
-    """A wall in the noise of its camera, then the same frame again and again, then the noise again."""
+    """Something that goes to and fro before a wall, then the same frame again and again, then it goes on."""
     path = tmp_path / "frozen.mp4"
     noise = np.random.default_rng(5)
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mpeg4", rate=FPS)
         stream.width, stream.height, stream.pix_fmt = 320, 192, "yuv420p"
-        picture = noise.normal(110, 6, (192, 320, 3))
         for number in range((MOVING_S + FROZEN_S + 3 * MOVING_S) * FPS):
             if not MOVING_S <= number / FPS < MOVING_S + FROZEN_S:
-                picture = noise.normal(110, 6, (192, 320, 3))
+                picture = noise.normal(110, 2, (192, 320, 3))
+                left = abs(number * 3 % 400 - 200)
+                picture[60:120, left : left + 80] = (200, 180, 40)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture.clip(0, 255).astype(np.uint8), format="rgb24")))
         container.mux(stream.encode(None))
     return path
