@@ -16,6 +16,7 @@ from appliance.config import JudgeConfig
 from appliance.evidence_figures import EvidenceFigures
 from appliance.outbox import ChannelStatistics
 from appliance.watch import Watch
+from sensors.fault import FaultReason
 from sensors.moment import NANOSECONDS, Moment
 from sensors.news import SensorCondition, SensorFigures, SensorNews
 
@@ -125,6 +126,10 @@ class Metrics:
         """From now on so is watched and so is judged."""
         self.judge_max_age.set(judge.max_age.total_seconds())
         self.alarms.policies(watch.policies().values(), watch.asked(), judge.kind)
+        for sensor in watch.strides:
+            self.sensor_restarts.labels(sensor)
+            for reason in FaultReason:
+                self.sensor_losses.labels(sensor, reason.value)
         for policy in watch.asked():  # from 0 on, or a share of none would be no figure
             for cause in (Cause.SUPERSEDED, Cause.TOO_OLD):
                 self.judgements.labels(policy.id, Verdict.NOT_ASKED.value, cause.value, JudgeKind.SUPERVISOR.value)

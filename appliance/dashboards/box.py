@@ -1,6 +1,7 @@
 """The dashboard of one box: what it is doing, how its alarms do, how its model keeps up, and whether it is heard."""
 
 from appliance.dashboards.judging import JUDGING, SCORES
+from appliance.dashboards.keeping import EVIDENCE
 from appliance.dashboards.panel import Colour, Dashboard, Kind, Panel, Query, Row, Unit, Variable
 from appliance.dashboards.sensing import SENSORS
 from appliance.dashboards.telling import TELLING
@@ -40,7 +41,7 @@ NOW = Row(
             title="Sensors",
             shows="Sensors that deliver, of those configured. Good: all.",
             kind=Kind.STAT,
-            width=4,
+            width=3,
             height=4,
             unit=Unit.NONE,
             queries=(Query(expr="sum(omniwatch_sensor_up{@})", legend="deliver"), Query(expr="count(omniwatch_sensor_up{@})", legend="of")),
@@ -53,6 +54,15 @@ NOW = Row(
             height=4,
             queries=(Query(expr="max(omniwatch_judge_ready{@})"),),
             states={0: ("cues answer", LOOK), 1: ("ready", GOOD)},
+        ),
+        Panel(
+            title="Self-test",
+            shows="Whether two known clips, one with smoke and one without, went the whole way of an alarm the last time.",
+            kind=Kind.STAT,
+            width=3,
+            height=4,
+            queries=(Query(expr="max(omniwatch_self_test_passed{@}) + (max(omniwatch_self_test_timestamp_seconds{@}) > bool 0)"),),
+            states={0: ("never made", OFF), 1: ("failed", BAD), 2: ("passed", GOOD)},
         ),
         Panel(
             title="Alarms standing",
@@ -68,7 +78,7 @@ NOW = Row(
             title="Waiting to be told",
             shows="Notifications in the outbox. Good: 0; a few for some seconds after each alarm.",
             kind=Kind.STAT,
-            width=4,
+            width=3,
             height=4,
             unit=Unit.NONE,
             queries=(Query(expr="sum(omniwatch_outbox_depth{@})"),),
@@ -78,7 +88,7 @@ NOW = Row(
             title="Disk free",
             shows="Free share of the disk that holds the state. At 5 % the box raises an alarm.",
             kind=Kind.STAT,
-            width=3,
+            width=2,
             height=4,
             unit=Unit.SHARE,
             queries=(Query(expr="min(omniwatch_disk_free_ratio{@})"),),
@@ -105,7 +115,7 @@ ALARMS = Row(
                     legend="{{policy}} on {{view}}",
                 ),
             ),
-            states={0: ("normal", OFF), 1: ("pending", PLAIN), 2: ("cleared, unseen", LOOK), 3: ("acknowledged", LOOK), 4: ("active", BAD)},
+            states={0: ("normal", OFF), 1: ("pending", PLAIN), 2: ("cleared, unseen", LOOK), 3: ("acknowledged", Colour.SEEN), 4: ("active", BAD)},
         ),
         Panel(
             title="Alarms an hour",
@@ -116,14 +126,14 @@ ALARMS = Row(
             stacked=True,
             lines_at_steps=True,
             steps=((None, GOOD), (6, LOOK), (12, BAD)),
-            queries=(Query(expr=f"sum by (severity) (increase(omniwatch_alarm_changes_total{{{OPENED}}}[1h]))", legend="{{severity}}"),),
+            queries=(Query(expr=f"round(sum by (severity) (increase(omniwatch_alarm_changes_total{{{OPENED}}}[1h])))", legend="{{severity}}"),),
         ),
         Panel(
             title="Alarms about the box and its sensors",
             shows="When the box raised an alarm about itself or about one of its sensors: lost, dark, covered, no broker. Good: nothing here.",
             kind=Kind.STATES,
             width=24,
-            height=6,
+            height=5,
             queries=(
                 Query(
                     expr=f"max by (policy, view) (omniwatch_alarm_state{{@, {STANDS}}})"
@@ -143,7 +153,7 @@ ALARMS = Row(
             unit=Unit.NUMBER,
             queries=(
                 Query(
-                    expr=f"topk(10, sum by (policy) (increase(omniwatch_alarm_changes_total{{{OPENED}}}[$__range])) > 0)",
+                    expr=f"topk(10, round(sum by (policy) (increase(omniwatch_alarm_changes_total{{{OPENED}}}[$__range]))) > 0)",
                     legend="{{policy}}",
                 ),
             ),
@@ -210,5 +220,5 @@ BOX = Dashboard(
         ),
         Variable(name="stage", label="Stage", values='label_values(omniwatch_window_age_seconds_bucket{site="$site", box="$box"}, stage)'),
     ),
-    rows=(NOW, ALARMS, JUDGING, SCORES, SENSORS, TELLING),
+    rows=(NOW, ALARMS, JUDGING, SCORES, SENSORS, TELLING, EVIDENCE),
 )

@@ -29,7 +29,6 @@ JUDGING = Row(
                     expr="histogram_quantile(0.95, sum by (stage, le) (rate(omniwatch_window_age_seconds_bucket{@}[10m])))",
                     legend="{{stage}}",
                 ),
-                Query(expr="max(omniwatch_judge_max_age_seconds{@})", legend="max_age"),
             ),
         ),
         Panel(

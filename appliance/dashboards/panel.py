@@ -34,12 +34,13 @@ class Unit(StrEnum):
 
 
 class Colour(StrEnum):
-    """What is well, what deserves a look, what is wrong, and what is neither."""
+    """What is well, what deserves a look, what is wrong, what is neither, what somebody has seen, and what is not so."""
 
     GOOD = "green"
     LOOK = "orange"
     BAD = "red"
     PLAIN = "blue"
+    SEEN = "purple"
     OFF = "gray"
 
 

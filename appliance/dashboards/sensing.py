@@ -60,12 +60,12 @@ SENSORS = Row(
             unit=Unit.NUMBER,
             queries=(
                 Query(
-                    expr="sum by (sensor, reason) (increase(omniwatch_sensor_losses_total{@}[1h]))",
+                    expr="sum by (sensor, reason) (increase(omniwatch_sensor_losses_total{@}[1h])) > 0",
                     legend="{{sensor}}: {{reason}}",
                     empty="no sensor has been lost",
                 ),
                 Query(
-                    expr="sum by (sensor) (increase(omniwatch_sensor_restarts_total{@}[1h]))",
+                    expr="sum by (sensor) (increase(omniwatch_sensor_restarts_total{@}[1h])) > 0",
                     legend="{{sensor}} started again",
                     empty="no sensor's process had to be started again",
                 ),

@@ -5,7 +5,12 @@ from appliance.dashboards.panel import Colour, Dashboard, Kind, Panel, Query, Ro
 GOOD, LOOK, BAD, PLAIN, OFF = Colour.GOOD, Colour.LOOK, Colour.BAD, Colour.PLAIN, Colour.OFF
 OPENED = '@, change=~"opened|reopened"'
 STANDS = 'state=~"active|acknowledged"'
-JUDGED = 'histogram_quantile(0.95, sum by (site, box, le) (rate(omniwatch_window_age_seconds_bucket{@, stage=~"judged|cued"}[10m])))'
+JUDGED, CUED = (
+    f'histogram_quantile(0.95, sum by (site, box, le) (rate(omniwatch_window_age_seconds_bucket{{@, stage="{stage}"}}[10m])))'
+    for stage in ("judged", "cued")
+)
+ANSWERED = f"{JUDGED} or {CUED}"
+"""By the model where there is one: cues wait for nobody."""
 
 NOW = Row(
     title="Now",
@@ -70,27 +75,28 @@ NOW = Row(
         ),
         Panel(
             title="Boxes, one a line",
-            shows="How each box stands. Its name leads to its own dashboard.",
+            shows="How each box stands: sensors that deliver, of all; alarms that stand; 19 windows in 20 judged within; notifications that wait."
+            " A box's name leads to its own dashboard.",
             kind=Kind.TABLE,
             width=24,
-            height=9,
+            height=6,
             queries=(
                 Query(
                     expr='max by (site, box) (up{job="omniwatch", @})',
                     legend="answers",
                     states={0: ("no", BAD), 1: ("yes", GOOD)},
                 ),
-                Query(expr="sum by (site, box) (omniwatch_sensor_up{@})", legend="sensors deliver"),
+                Query(expr="sum by (site, box) (omniwatch_sensor_up{@})", legend="deliver"),
                 Query(expr="count by (site, box) (omniwatch_sensor_up{@})", legend="sensors"),
                 Query(
                     expr="max by (site, box) (omniwatch_judge_ready{@})",
                     legend="model",
                     states={0: ("cues answer", LOOK), 1: ("ready", GOOD)},
                 ),
-                Query(expr="sum by (site, box) (omniwatch_alarms_standing{@})", legend="alarms standing"),
+                Query(expr="sum by (site, box) (omniwatch_alarms_standing{@})", legend="alarms"),
                 Query(expr="sum by (site, box) (omniwatch_alarms_stale{@})", legend="stale"),
-                Query(expr=JUDGED, legend="judged within", unit=Unit.SECONDS),
-                Query(expr="sum by (site, box) (omniwatch_outbox_depth{@})", legend="waiting to be told"),
+                Query(expr=ANSWERED, legend="judged within", unit=Unit.SECONDS),
+                Query(expr="sum by (site, box) (omniwatch_outbox_depth{@})", legend="waiting"),
                 Query(expr="min by (site, box) (omniwatch_disk_free_ratio{@})", legend="disk free", unit=Unit.SHARE),
                 Query(expr="time() - max by (site, box) (omniwatch_process_start_time_seconds{@})", legend="running for", unit=Unit.AGE),
             ),
@@ -109,7 +115,7 @@ ALARMS = Row(
             stacked=True,
             lines_at_steps=True,
             steps=((None, GOOD), (6, LOOK), (12, BAD)),
-            queries=(Query(expr=f"sum by (site, box) (increase(omniwatch_alarm_changes_total{{{OPENED}}}[1h]))", legend="{{site}} {{box}}"),),
+            queries=(Query(expr=f"round(sum by (site, box) (increase(omniwatch_alarm_changes_total{{{OPENED}}}[1h])))", legend="{{site}} {{box}}"),),
         ),
         Panel(
             title="Standing by severity",
@@ -125,7 +131,7 @@ ALARMS = Row(
             width=10,
             queries=(
                 Query(
-                    expr=f"topk(10, sum by (site, box, policy) (increase(omniwatch_alarm_changes_total{{{OPENED}}}[$__range])) > 0)",
+                    expr=f"topk(10, round(sum by (site, box, policy) (increase(omniwatch_alarm_changes_total{{{OPENED}}}[$__range]))) > 0)",
                     legend="{{policy}} on {{site}} {{box}}",
                 ),
             ),
@@ -200,7 +206,7 @@ WORK = Row(
             kind=Kind.LINES,
             width=8,
             unit=Unit.SECONDS,
-            queries=(Query(expr=JUDGED, legend="{{site}} {{box}}"),),
+            queries=(Query(expr=ANSWERED, legend="{{site}} {{box}}"),),
         ),
         Panel(
             title="Dropped before it was asked",

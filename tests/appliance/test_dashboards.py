@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 from ruamel.yaml import YAML
@@ -18,8 +19,9 @@ from appliance.dashboards import __main__ as dashboards
 from appliance.dashboards.grafana import COLUMNS, dashboard_json
 from appliance.dashboards.panel import Dashboard, Kind, Unit
 from tests.appliance import series
+from tests.appliance.draw_dashboards import DOCS, pictures
 from tests.appliance.prometheus_server import PROMETHEUS
-from tests.appliance.watched_boxes import MODEL, Watched, watched
+from tests.appliance.watched_boxes import MODEL, Watched, seen
 
 GRAFANA = Path(__file__).parents[2] / "configs" / "grafana"
 ALL = pytest.mark.parametrize("dashboard", dashboards.DASHBOARDS, ids=lambda each: each.uid)
@@ -142,12 +144,12 @@ def test_what_is_provisioned_fits_together() -> None:
 
 
 @pytest.fixture(scope="module")
-def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+def two_boxes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     if not PROMETHEUS or not shutil.which("mosquitto"):
         pytest.skip("prometheus and mosquitto are needed; Debian has packages of these names")
     if not (MODEL / "model.safetensors").exists():
         pytest.skip("the demo's model has not been trained")
-    with watched(tmp_path_factory.mktemp("watched")) as found:
+    with seen(tmp_path_factory.mktemp("watched")) as found:
         yield found
 
 
@@ -155,11 +157,11 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
 @pytest.mark.model
 @pytest.mark.timeout(180)
 @ALL
-def test_every_expression_has_data_of_a_real_box(seen: Watched, dashboard: Dashboard) -> None:
+def test_every_expression_has_data_of_a_real_box(two_boxes: Watched, dashboard: Dashboard) -> None:
     problems = []
     for panel in dashboard.panels():
         for query in panel.queries:
-            has = {box: bool(seen.answer(dashboard, panel, query, box)) for box in ("hall", "dock")}
+            has = {box: bool(two_boxes.answer(dashboard, panel, query, box)) for box in ("hall", "dock")}
             if not any(has.values()):
                 problems.append(f"{panel.title}, {query.legend}: no data at all: {query.expr}")
             elif not query.empty and not has["hall"]:
@@ -172,9 +174,24 @@ def test_every_expression_has_data_of_a_real_box(seen: Watched, dashboard: Dashb
 @pytest.mark.broker
 @pytest.mark.model
 @pytest.mark.timeout(180)
-def test_prometheus_follows_every_rule_on_real_boxes(seen: Watched) -> None:
-    assert seen.prometheus.unhealthy_rules() == []
-    assert "OmniwatchWatchdog" in seen.prometheus.alerts()
+def test_prometheus_follows_every_rule_on_real_boxes(two_boxes: Watched) -> None:
+    assert two_boxes.prometheus.unhealthy_rules() == []
+    assert "OmniwatchWatchdog" in two_boxes.prometheus.alerts()
+
+
+@pytest.mark.broker
+@pytest.mark.model
+@pytest.mark.timeout(180)
+def test_the_manuals_pictures_can_be_drawn_and_show_every_panel(two_boxes: Watched) -> None:
+    for name, drawn in pictures(two_boxes, {"box": "hall", "site": "hall|dock"}).items():
+        committed = (DOCS / name).read_text()
+        assert titles(committed) == titles(drawn), "run: python -m tests.appliance.draw_dashboards"
+
+
+def titles(picture: str) -> list[str]:
+    """The headings of a picture, which must be XML."""
+    texts = ET.fromstring(picture).iter("{http://www.w3.org/2000/svg}text")  # noqa: S314 - our own
+    return [text.text or "" for text in texts if text.get("font-weight") == "bold"]
 
 
 def test_every_kind_and_unit_is_used() -> None:

@@ -1,6 +1,7 @@
 """Two real boxes under a real Prometheus, asked what Grafana would ask.
 
-`hall` does well: it has a model, sound and somebody who acknowledges. `dock` has no model, a sensor that is not there and a broker that refuses.
+`hall` does well: it has a model, sound and somebody who acknowledges. `dock` has no model, a sensor that is not there,
+a broker that refuses, and keeps no evidence.
 """
 
 import math
@@ -25,40 +26,43 @@ from tests.appliance.prometheus_server import Prometheus, Series, scraping
 
 MODEL = Path(__file__).parents[2] / "appliance" / "demo" / "model"
 RULES = Path(__file__).parents[2] / "configs" / "prometheus" / "omniwatch.rules.yml"
-STAGES = {"hall": "judged", "dock": "cued"}
 MAY = ("status", "state/#", "sensor/#", "heartbeat")
 """What the dock's broker lets it write: all but alarms."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watched:
-    """Both boxes, and what was scraped of them."""
+    """Boxes by name, and the Prometheus that scrapes them."""
 
+    boxes: Mapping[str, Appliance]
     prometheus: Prometheus
     began: float
-    ended: float
 
     def answer(self, dashboard: Dashboard, panel: Panel, query: Query, box: str) -> tuple[Series, ...]:
-        """What a panel's query shows for a box. Series without any figure are left out, as Grafana does."""
-        asked = filled(expression(query, dashboard.scope), box, self.ended - self.began)
+        """What a panel's query shows now for a box, or for several (`a|b`). Series without any figure are left out, as Grafana does."""
+        ended = time.time()
+        asked = filled(expression(query, dashboard.scope), self._variables(box, ended - self.began))
         if panel.kind in ONCE:
             found = self.prometheus.once(asked)
         else:
-            found = self.prometheus.range(asked, self.began, self.ended, max(1.0, (self.ended - self.began) / 120))
+            found = self.prometheus.range(asked, self.began, ended, max(1.0, (ended - self.began) / 120))
         return tuple(series for series in found if not series.is_empty())
 
+    def _variables(self, box: str, span_s: float) -> Mapping[str, str]:
+        policies = {series.labels["policy"] for series in self.prometheus.once(f'omniwatch_policy_threshold_log_odds{{box=~"{box}"}}')}
+        return {
+            "$__rate_interval": "8s",
+            "$__range": f"{math.ceil(span_s)}s",
+            "$site": "plant",
+            "$box": box,
+            "$policy": "|".join(sorted(policies)),
+            "$stage": "cued" if box == "dock" else "judged",
+        }
 
-def filled(expr: str, box: str, span_s: float) -> str:
+
+def filled(expr: str, variables: Mapping[str, str]) -> str:
     """An expression with Grafana's variables replaced as it would."""
-    values = {
-        "$__rate_interval": "8s",
-        "$__range": f"{math.ceil(span_s)}s",
-        "$site": "plant",
-        "$box": box,
-        "$policy": "something-there",
-        "$stage": STAGES.get(box, "judged"),
-    }
-    for name, value in values.items():
+    for name, value in variables.items():
         expr = expr.replace(name, value)
     assert "$" not in expr, f"not a variable of Grafana: {expr}"
     return expr
@@ -93,44 +97,61 @@ def tone(path: Path) -> Path:
 def hall(folder: Path, film: Path, broker: Broker) -> Appliance:
     """The box that does well. Its model knows nothing of walls: whatever it says is a yes, so that there is an alarm."""
     sound = f"  tone:\n    source: file:{tone(folder / 'tone.wav')}\n    window: {{length: 2s, every: 2s}}\njudge:"
-    model = f"{{kind: omni, model: {MODEL}}}"
-    return Appliance(folder, film, broker, sensors=sound, judge=model, policy="    acknowledge: required\n    threshold: 0.001\n    patrol: 2s\n")
+    site, model = "evidence: {before: 2s, after: 2s, free: 1%}\n", f"{{kind: omni, model: {MODEL}}}"
+    return Appliance(
+        folder, film, broker, sensors=sound, judge=model, site=site, policy="    acknowledge: required\n    threshold: 0.001\n    patrol: 2s\n"
+    )
 
 
 def dock(folder: Path, film: Path, broker: Broker) -> Appliance:
     """The box that does not."""
     (folder / "acl").write_text("".join(f"topic write omniwatch/plant/test/{topic}\n" for topic in MAY))
     broker.extra = f"allow_anonymous true\nacl_file {folder}/acl"
-    gone = f"  gone:\n    source: file:{folder}/nowhere.mp4\n    window: {{length: 2s, every: 2s}}\njudge:"
+    gone = f"    evidence: off\n  gone:\n    source: file:{folder}/nowhere.mp4\n    evidence: off\n    window: {{length: 2s, every: 2s}}\njudge:"
     return Appliance(folder, film, broker, sensors=gone)
 
 
+Maker = Callable[[Path, Broker], Appliance]
+
+
 @contextmanager
-def watched(folder: Path, seconds: float = 0.0) -> Iterator[Watched]:
-    """Run both, until everything that is to be seen has been scraped, and for at least so long."""
+def watched(folder: Path, makers: Mapping[str, Maker]) -> Iterator[Watched]:
+    """Start them, each with a broker of its own."""
     with ExitStack() as stack:
-        boxes, film = dict[str, Appliance](), wall(folder / "wall.mp4")
-        for name, made in (("hall", hall), ("dock", dock)):
+        boxes: dict[str, Appliance] = {}
+        for name, make in makers.items():
             place = folder / name
             place.mkdir()
             broker = Broker(place)
-            boxes[name] = made(place, film, broker)
+            boxes[name] = make(place, broker)
             broker.start()
             stack.callback(broker.stop)
             stack.callback(boxes[name].kill)
         prometheus = stack.enter_context(scraping(folder, RULES, {name: box.metrics for name, box in boxes.items()}))
         for box in boxes.values():
             box.start()
-        began = time.time()
+        yield Watched(boxes=boxes, prometheus=prometheus, began=time.time())
+
+
+def acknowledge(box: Appliance, policy: str) -> bool:
+    """As an operator would. Whether there still was an alarm to acknowledge."""
+    command = [sys.executable, "-m", "appliance", "ack", policy, "--config", str(box.config)]
+    return subprocess.run(command, check=False, timeout=30, capture_output=True).returncode == 0
+
+
+@contextmanager
+def seen(folder: Path) -> Iterator[Watched]:
+    """Both boxes, once everything that is to be seen has been scraped."""
+    film = wall(folder / "wall.mp4")
+    makers = {"hall": lambda place, broker: hall(place, film, broker), "dock": lambda place, broker: dock(place, film, broker)}
+    with watched(folder, makers) as found:
         stands = 'omniwatch_alarm_state{box="hall", policy="something-there", state="active"} == 1'
-        eventually(lambda: prometheus.once(stands), 60, "something stands in the hall")
-        acknowledge = [sys.executable, "-m", "appliance", "ack", "something-there", "--config", str(boxes["hall"].config)]
-        subprocess.run(acknowledge, check=True, timeout=30, capture_output=True)
-        os.kill(boxes["dock"].children()["sensors.main"], signal.SIGKILL)
-        for wanted, what in signs(prometheus).items():
+        eventually(lambda: found.prometheus.once(stands), 60, "something stands in the hall")
+        assert acknowledge(found.boxes["hall"], "something-there")
+        os.kill(found.boxes["dock"].children()["sensors.main"], signal.SIGKILL)
+        for wanted, what in signs(found.prometheus).items():
             eventually(wanted, 60, what)
-        eventually(lambda: time.time() >= began + seconds, seconds + 1, "it has run for long enough")
-        yield Watched(prometheus=prometheus, began=began, ended=time.time())
+        yield found
 
 
 def signs(prometheus: Prometheus) -> Mapping[Callable[[], bool], str]:
@@ -147,5 +168,6 @@ def signs(prometheus: Prometheus) -> Mapping[Callable[[], bool], str]:
         holds('count_over_time(omniwatch_mqtt_puback_failures_total{box="dock"}[1m]) > 2'): "the broker has refused",
         holds('omniwatch_alarm_state{box="dock", policy="sensor-lost", state="active"} > 0'): "the sensor that is not there is an alarm",
         holds('count_over_time(omniwatch_sensor_restarts_total{box="dock"}[1m]) > 2'): "a sensor's process has been started again",
+        holds('count_over_time(omniwatch_evidence_clips_total{box="hall", outcome="kept"}[1m]) > 2'): "a clip has been kept",
         holds('changes(omniwatch_judge_media_tokens_total{box="hall"}[8s]) > 2'): "rates can be told",
     }
