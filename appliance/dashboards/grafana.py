@@ -61,6 +61,7 @@ def _source() -> dict[str, Any]:
 
 
 def _variable(variable: Variable) -> dict[str, Any]:
+    chosen = {"current": {"selected": True, "text": "All", "value": "$__all"}} if variable.many else {}
     return {
         "type": "query",
         "name": variable.name,
@@ -72,8 +73,8 @@ def _variable(variable: Variable) -> dict[str, Any]:
         "hide": 0,
         "multi": variable.many,
         "includeAll": variable.many,
-        "current": {"selected": True, "text": "All", "value": "$__all"} if variable.many else {},
         "regex": "",
+        **chosen,
     }
 
 
@@ -224,4 +225,4 @@ def _options(panel: Panel) -> dict[str, Any]:
                 "filterValues": {"le": 1e-9},
             }
         case Kind.TABLE:
-            return {"showHeader": True, "cellHeight": "sm", "footer": {"show": False, "reducer": ["sum"], "countRows": False, "fields": ""}}
+            return {"showHeader": True, "cellHeight": "sm"}

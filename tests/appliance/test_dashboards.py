@@ -1,7 +1,8 @@
 """Grafana's dashboards: committed as they are described, as Grafana's published model allows, and every expression with data of real boxes.
 
 The model is grafana-foundation-sdk 11.6.0 (Apache-2.0), which Grafana generates from its own schemas: everything that we write must come
-back from it as it was, so a field that it does not know, or a word that it does not allow, shows.
+back from it as it was, so a field that it does not know, or a word that it does not allow, shows. Grafana 12.3's types (@grafana/schema
+12.3.0) were laid beside it by hand, with the TypeScript compiler: they allow the same, so what only one of the two knows is not written.
 """
 
 import json
