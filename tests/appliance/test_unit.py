@@ -26,6 +26,11 @@ def test_it_is_kept_alive_for_ever_and_told_to_be_by_an_honest_watchdog(unit: co
     assert service["ExecStart"].endswith("omniwatch run /etc/omniwatch/appliance.yaml")
 
 
+def test_the_newest_minutes_of_each_sensor_outlive_a_restart(unit: configparser.ConfigParser) -> None:
+    service = unit["Service"]
+    assert (service["RuntimeDirectory"], service["RuntimeDirectoryPreserve"]) == ("omniwatch", "restart")
+
+
 def test_systemd_itself_finds_it_closed_enough() -> None:
     if not shutil.which("systemd-analyze"):
         pytest.skip("systemd-analyze is not installed")
