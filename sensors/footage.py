@@ -75,8 +75,10 @@ def held(folder: Path, span: Span) -> Iterator[tuple[Held, ...]]:
 
 
 def streams_of(container: InputContainer) -> dict[int, VideoStream | AudioStream]:
-    """Its picture and its sound, by the numbers that pieces carry."""
+    """Its picture and its sound, by the numbers that pieces carry. Not sound that no clip can hold: AAC as MPEG-TS files have it."""
     video, audio = next(iter(container.streams.video), None), next(iter(container.streams.audio), None)
+    if audio is not None and audio.codec_context.name == "aac" and not audio.codec_context.extradata:
+        audio = None
     return {number: stream for number, stream in ((PICTURE, video), (SOUND, audio)) if stream is not None}
 
 

@@ -84,7 +84,7 @@ class Recorder:
 
     def begin_sound(self, rate_hz: int) -> None:
         """The same for samples of a device: 16 bits, mono."""
-        makers: dict[int, MakeStream] = {0: lambda out: out.add_mux_stream("pcm_s16le", rate_hz, layout="mono", format="s16")}
+        makers: dict[int, MakeStream] = {0: lambda out: out.add_stream("pcm_s16le", rate_hz, layout="mono")}
         self.begin(makers if self._keeps_sound else {}, 0)
 
     def begin_jpegs(self, width: int, height: int, rate_hz: int) -> None:
