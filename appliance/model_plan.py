@@ -40,8 +40,11 @@ class WindowLine:
     seconds: float
     tokens: int
     work_bytes: int
+    """To judge it alone."""
+    batch_bytes: int
+    """To judge a batch that is filled up with such windows."""
     peak_bytes: int
-    """Of the judge's process: libraries, weights, and the larger of loading and work."""
+    """Of the judge's process: libraries, weights, and the larger of loading and a batch."""
     fits: bool
     published_bf16_gb: float | None
 
@@ -72,7 +75,9 @@ def outline(model: Path, quantization: Quantization, lengths: Sequence[float], p
     found = sketch(model)
     machine = Machine(device="cuda", memory_bytes=gpu_bytes) if gpu_bytes else this_machine()
     occasions = [Occasion.lasting(length, policies) for length in lengths]
-    plans = [survey(found, found.quantization or quantization, machine, occasion) for occasion in occasions]
+    how = found.quantization or quantization
+    plans = [survey(found, how, machine, occasion.batched()) for occasion in occasions]
+    alone = [survey(found, how, machine, occasion).work_bytes for occasion in occasions]
     made = plans[0]
     return ModelPlan(
         model=str(model),
@@ -86,18 +91,19 @@ def outline(model: Path, quantization: Quantization, lengths: Sequence[float], p
         library_bytes=machine.library_bytes,
         loading_peak_bytes=machine.library_bytes + made.weight_bytes + made.loading_bytes,
         policies=policies,
-        windows=tuple(_line(*each) for each in zip(lengths, occasions, plans, strict=True)),
+        windows=tuple(_line(*each) for each in zip(lengths, occasions, alone, plans, strict=True)),
         fits=made.fits,
-        advice="" if made.fits else advice(found, made),
+        advice="" if made.fits else advice(found, made, occasions[0].batched()),
     )
 
 
-def _line(seconds: float, occasion: Occasion, made: Plan) -> WindowLine:
+def _line(seconds: float, occasion: Occasion, alone: int, made: Plan) -> WindowLine:
     comparable = made.parameters == PUBLISHED_PARAMETERS and made.quantization is Quantization.NONE and made.machine.number_bytes == 2
     return WindowLine(
         seconds=seconds,
         tokens=occasion.tokens,
-        work_bytes=made.work_bytes,
+        work_bytes=alone,
+        batch_bytes=made.work_bytes,
         peak_bytes=made.peak_bytes,
         fits=made.fits,
         published_bf16_gb=PUBLISHED_GB.get(seconds) if comparable else None,
@@ -132,10 +138,11 @@ def _parts(found: ModelPlan) -> Table:
 
 def _windows(found: ModelPlan) -> Table:
     published = any(line.published_bf16_gb for line in found.windows)
-    table = _table("window", "tokens", "at work", "at most", "fits", *(("makers say",) if published else ()))
+    table = _table("window", "tokens", "at work", "in a batch", "at most", "fits", *(("makers say",) if published else ()))
     for line in found.windows:
         said = (f"{line.published_bf16_gb:.2f} GB" if line.published_bf16_gb else "",) if published else ()
-        row = (str(line.tokens), amount(line.work_bytes), amount(line.peak_bytes), "yes" if line.fits else "no")
+        figures = (amount(each) for each in (line.work_bytes, line.batch_bytes, line.peak_bytes))
+        row = (str(line.tokens), *figures, "yes" if line.fits else "no")
         table.add_row(f"{line.seconds:g} s", *row, *said)
     return table
 

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -32,6 +33,8 @@ HERE = Path(__file__)
 KINDS = ("none", "nf4", "nf4-double", "int8")
 SIZE, PAIRS, POLICIES = (320, 576), 8, 16
 """The window of the plan: 16 frames and 16 s of sound."""
+BATCH = 3
+"""Such windows that go through the model together."""
 
 
 def anonymous() -> int:
@@ -75,14 +78,17 @@ def judging(folder: Path, quantization: str) -> dict[str, float]:
         loading, took_s, after = watch.most, time.perf_counter() - began, anonymous()
         memory = Noise(SIZE, PAIRS)
         judge, before = OmniJudge(loaded, {memory.sensor: memory.slots}), anonymous()
-        for _ in range(3):
-            asked = Question(window=memory.window(), view=memory.view, policies=memory.policies(POLICIES))
-            judge.judge((asked,))
+        asked = [Question(window=memory.window(), view=memory.view, policies=memory.policies(POLICIES)) for _ in range(3 + BATCH)]
+        for one in asked[:3]:
+            judge.judge((one,))
+        alone = watch.most
+        judge.judge(tuple(asked[3:]))
     return {
         "libraries": libraries,
         "loading": loading,
         "loaded": after,
-        "judging": watch.most - (before - after),
+        "judging": alone - (before - after),
+        "batch": watch.most - (before - after),
         "weights": loaded.weight_bytes,
         "load_s": took_s,
     }
@@ -109,8 +115,9 @@ def child(what: str, folder: Path, quantization: str) -> dict[str, float]:
 def planned(folder: Path, quantization: str) -> dict[str, float]:
     """What the plan says of the same."""
     occasion = Occasion(height=SIZE[0], width=SIZE[1], pairs=PAIRS, sound_s=16.0, policies=POLICIES, question_tokens=33)
-    plan = survey(read(folder), Quantization(quantization), Machine(device="cpu", memory_bytes=1 << 40), occasion)
-    return {"weights": plan.weight_bytes, "loading": plan.loading_bytes, "work": plan.work_bytes, "most": plan.peak_bytes}
+    found, machine = read(folder), Machine(device="cpu", memory_bytes=1 << 40)
+    plan, batch = (survey(found, Quantization(quantization), machine, each) for each in (occasion, replace(occasion, windows=BATCH)))
+    return {"weights": plan.weight_bytes, "loading": plan.loading_bytes, "most": plan.peak_bytes, "batch": batch.peak_bytes}
 
 
 def main() -> None:
@@ -148,7 +155,8 @@ def report(folder: Path, scratch: Path, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(rows))
         return
-    table = Table("kind, MB", "libraries", "weights", "loading", "at most", "planned", "error", "load or make, s", title=f"{folder.name}, one thread")
+    columns = ("libraries", "weights", "loading", "at most", "planned", "error", f"{BATCH} at once", "planned", "error", "load or make, s")
+    table = Table("kind, MB", *columns, title=f"{folder.name}, one thread")
     for name, row in rows.items():
         table.add_row(name, *_cells(row["measured"], row["planned"]))
     Console(width=140).print(table)
@@ -157,10 +165,12 @@ def report(folder: Path, scratch: Path, *, as_json: bool) -> None:
 def _cells(measured: dict[str, float], plan: dict[str, float]) -> list[str]:
     if not plan:
         figures = (measured["libraries"], measured["result"], measured["most"], measured["most"])
-        return [*(f"{each / 1e6:.0f}" for each in figures), "", "", f"{measured['took_s']:.1f}"]
-    most = max(measured["loading"], measured["judging"])
-    figures = (measured["libraries"], measured["weights"], measured["loading"], most, plan["most"])
-    return [*(f"{each / 1e6:.0f}" for each in figures), f"{plan['most'] / most - 1:+.0%}", f"{measured['load_s']:.1f}"]
+        return [*(f"{each / 1e6:.0f}" for each in figures), *[""] * 5, f"{measured['took_s']:.1f}"]
+    cells = [f"{measured[name] / 1e6:.0f}" for name in ("libraries", "weights", "loading")]
+    for name, planned_as in (("judging", "most"), ("batch", "batch")):
+        most = max(measured["loading"], measured[name])
+        cells += [f"{most / 1e6:.0f}", f"{plan[planned_as] / 1e6:.0f}", f"{plan[planned_as] / most - 1:+.0%}"]
+    return [*cells, f"{measured['load_s']:.1f}"]
 
 
 if __name__ == "__main__":

@@ -21,14 +21,12 @@ from analyzers.omni.scores import Score, scores
 from analyzers.omni.sight import Pairs, Seen, Sight
 from analyzers.omni.tree import Branch, Media, Row, lay_out, run
 from analyzers.omni.weights import Loaded
+from analyzers.omni.work import MAX_TOKENS
 from analyzers.own_voice import believed, missing
 from analyzers.policy import Policy
 from sensors.moment import NANOSECONDS
 from sensors.slots import Slots
 from sensors.window import Sense, SensorId, Window
-
-MAX_TOKENS = 8192
-"""Of rows, padding included, that go through the model together. A window that has more goes alone."""
 
 Key = tuple[int, int]
 """A question's place in the batch, and a policy's place in the question."""

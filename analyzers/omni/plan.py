@@ -39,7 +39,7 @@ class Plan:
     loading_bytes: int
     """What loading takes besides the weights, for a moment."""
     work_bytes: int
-    """What judging takes besides the weights, at a large window."""
+    """What judging takes besides the weights, by default with a batch that is full."""
 
     @property
     def parameters(self) -> int:
@@ -100,7 +100,7 @@ def plan_of(
     """The plan of a thinker's configuration, without its weights. `packed`: they are packed already, and need not be while they are read."""
     try:
         sizes = expected(thinker)
-        work = work_bytes(thinker, machine.number_bytes, occasion or Occasion())
+        work = work_bytes(thinker, machine.number_bytes, occasion or Occasion().batched())
         loading = 0 if packed else loading_bytes(thinker, machine.number_bytes)
     except (KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"config.json does not describe a Qwen3-Omni thinker ({error!r}); download it again") from None
@@ -154,10 +154,10 @@ def _compare_packed(found: ModelFolder, made: Plan) -> None:
             )
 
 
-def advice(found: ModelFolder, made: Plan) -> str:
-    """What to change where a model does not fit."""
+def advice(found: ModelFolder, made: Plan, occasion: Occasion | None = None) -> str:
+    """What to change where a model does not fit on an occasion."""
     choices = [] if found.quantization else [each for each in (Quantization.NF4, Quantization.NF4_DOUBLE) if each is not made.quantization]
-    others = [plan_of(found.thinker, choice, made.machine) for choice in choices]
+    others = [plan_of(found.thinker, choice, made.machine, occasion) for choice in choices]
     for other in others:
         if other.fits:
             return f"with `quantization: {other.quantization}` it takes {amount(other.peak_bytes)}"

@@ -1,12 +1,14 @@
 """What loading a thinker and judging with it take besides its weights: arithmetic over its configuration."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any
 
 from analyzers.omni.media import MERGE, PATCH, PATCH_VALUES, sight_tokens, sound_tokens
 
+MAX_TOKENS = 8192
+"""Of rows, padding included, that go through the model together. A window that has more goes alone."""
 MEL_FRAMES_A_SECOND = 100
 PREAMBLE_TOKENS = 40
 """System text and the marks around sound and picture."""
@@ -24,6 +26,8 @@ class Occasion:
     sound_s: float | None = 16.0
     policies: int = 16
     question_tokens: int = 64
+    windows: float = 1.0
+    """How many such windows; a batch is filled up with others."""
 
     @classmethod
     def lasting(cls, seconds: float, policies: int) -> "Occasion":
@@ -31,14 +35,13 @@ class Occasion:
         return cls(pairs=ceil(seconds / PAIR_S), sound_s=seconds, policies=policies)
 
     @property
-    def media_tokens(self) -> int:
-        """Of picture and sound."""
-        return window_tokens(self.height, self.width, self.pairs, self.sound_s)
-
-    @property
     def tokens(self) -> int:
-        """Tokens of the whole row."""
-        return PREAMBLE_TOKENS + self.media_tokens + self.policies * self.question_tokens
+        """Tokens of a window's row."""
+        return PREAMBLE_TOKENS + window_tokens(self.height, self.width, self.pairs, self.sound_s) + self.policies * self.question_tokens
+
+    def batched(self) -> "Occasion":
+        """As many such windows as go through the model together."""
+        return replace(self, windows=max(1.0, MAX_TOKENS / self.tokens))
 
 
 def window_tokens(height: int, width: int, pairs: int, seconds_of_sound: float | None) -> int:
@@ -64,7 +67,8 @@ def work_bytes(thinker: Mapping[str, Any], number_bytes: int, occasion: Occasion
     a_frame = 2 * sound["downsample_hidden_size"] * sound["num_mel_bins"] // 4
     one_expert = 3 * text["moe_intermediate_size"] * text["hidden_size"]
     head = 16_384 * text["hidden_size"] * 4 if number_bytes < 4 else 0
-    return int((occasion.tokens * a_token + patches * a_patch + frames * a_frame) * number_bytes + head + one_expert * 4)
+    a_window = occasion.tokens * a_token + patches * a_patch + frames * a_frame
+    return int(occasion.windows * a_window * number_bytes + head + one_expert * 4)
 
 
 def loading_bytes(thinker: Mapping[str, Any], number_bytes: int) -> int:
