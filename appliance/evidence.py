@@ -44,6 +44,7 @@ MAX_ATTEMPTS = 3
 BETWEEN_ATTEMPTS = timedelta(seconds=10)
 MAX_WANTED = 256
 """Clips that may wait to be made. One more alarm in such a flood has none, and its row says so."""
+MAX_TWINS = 16
 UPKEEP_EVERY = timedelta(seconds=30)
 RECONCILE_EVERY = timedelta(hours=1)
 LOOK_S = 1.0
@@ -77,6 +78,8 @@ class Evidence:
         self._alone = asyncio.Lock()
         self._tended: Moment | None = None
         self._reconciled: Moment | None = None
+        self._made: dict[Wanted, tuple[Clip, int]] = {}
+        """The newest clips and what they take: alarms that one window opened share one, under names of their own."""
         self._kept = self._waiting = 0
         self._failed: Counter[str] = Counter()
 
@@ -194,13 +197,18 @@ class Evidence:
         path, folder = evidence_files.stem(row.id, wanted.moment), self._room.folder
         await self._means.store.do(lambda connection: clip_rows.tried(connection, row.id))
         await apart(lambda: evidence_files.prepare(folder, path))
-        answer = await self._means.cut(order_of(wanted, str(folder / path)))
-        if isinstance(answer, Uncut):
-            await self._unmade(row, path, answer)
-            return
-        clip = clip_of(answer, path, wanted)
+        twin = self._made.get(wanted)
+        clip = await apart(lambda: evidence_files.linked(folder, twin[0], path)) if twin else None
+        size = twin[1] if twin else 0
+        if clip is None:
+            answer = await self._means.cut(order_of(wanted, str(folder / path)))
+            if isinstance(answer, Uncut):
+                await self._unmade(row, path, answer)
+                return
+            clip, size = clip_of(answer, path, wanted), answer.bytes + answer.poster_bytes
+        self._made = {**dict([*self._made.items()][1 - MAX_TWINS :]), wanted: (clip, size)}
         made = replace(wanted, clip=clip)
-        await self._means.store.do(lambda connection: clip_rows.made(connection, row.id, made, answer.bytes + answer.poster_bytes))
+        await self._means.store.do(lambda connection: clip_rows.made(connection, row.id, made, size))
         await self._finish(row, made, clip)
 
     async def _unmade(self, row: ClipRow, path: str, answer: Uncut) -> None:

@@ -72,6 +72,20 @@ def place(folder: Path, clip: Clip) -> bool:
     return (folder / clip.file).is_file()
 
 
+def linked(folder: Path, clip: Clip, path: str) -> Clip | None:
+    """A clip's files once more, at another stem and unfinished; None where they are gone."""
+    stem_there = clip.file.rpartition(".")[0]
+    twin = replace(clip, file=clip.file.replace(stem_there, path), poster=clip.poster and clip.poster.replace(stem_there, path))
+    try:
+        for name, other in ((clip.file, twin.file), (clip.poster, twin.poster)):
+            if name and other:
+                (folder / f"{other}{PART}").unlink(missing_ok=True)
+                (folder / f"{other}{PART}").hardlink_to(folder / name)
+    except FileNotFoundError:
+        return None
+    return twin
+
+
 def remove(folder: Path, path: str) -> None:
     """Delete whatever has this stem, finished or not, and the day's folder where it was the last."""
     for ending in (".mp4", ".mov", POSTER):

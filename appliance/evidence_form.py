@@ -14,7 +14,7 @@ from appliance.form import Bytes, Duration, Form, between
 from sensors.settings import SegmentSettings, WindowShape
 
 MEGABYTE, GIGABYTE = 10**6, 10**9
-MARGIN = timedelta(seconds=60)
+MARGIN = timedelta(minutes=3)
 """Segments last so much longer than the slowest judgement needs them: a camera's longest group of pictures, and clips that wait their turn."""
 USUAL_BITS_S = 4e6
 """Of a camera of 1080p; for what `check` prints."""

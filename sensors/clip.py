@@ -37,9 +37,10 @@ FORMATS: dict[str, tuple[str, dict[str, str]]] = {
     ".mp4": ("mp4", {"movflags": "+frag_keyframe+empty_moov+default_base_moof"}),
     ".mov": ("mov", {"movflags": "+frag_keyframe+empty_moov+default_base_moof"}),
 }
-ENCODER = {"preset": "veryfast", "crf": "20", "bf": "0"}
+ENCODER = {"preset": "ultrafast", "crf": "20", "bf": "0"}
 BASE = Fraction(1, 90_000)
 POSTER_QUALITY = 88
+NO_COLOUR = 128
 
 
 def cut(order: CutOrder) -> Cut:
@@ -151,11 +152,18 @@ class _Masking:
         for frame in frames:
             if frame.pts is None or frame.is_corrupt:
                 continue
-            pixels = masked(_rgb(frame), self._masks)[: self._stream.height, : self._stream.width]
-            out = VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
+            out = self._masked(frame)
             out.time_base = BASE
             out.pts = self._last = max(self._last + 1, _ticks(frame.pts - start_ns))
             self._out.mux(self._stream.encode(out))
+
+    def _masked(self, frame: VideoFrame) -> VideoFrame:
+        """Luma and colour differences masked as they are: no detour over RGB."""
+        height, width = self._stream.height, self._stream.width
+        planes = frame.reformat(width=width, height=height, format="yuv420p").to_ndarray().astype(np.uint8, copy=False)
+        luma, colours = planes[:height], planes[height:].reshape(2, height // 2, width // 2)
+        both = [masked(plane, self._masks, black=NO_COLOUR).reshape(-1, width) for plane in colours]
+        return VideoFrame.from_ndarray(np.concatenate([masked(luma, self._masks), *both]), format="yuv420p")
 
 
 def _poster(clip: Path, at_ns: int, masks: Sequence[Box], to: Path) -> bool:

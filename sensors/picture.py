@@ -51,8 +51,11 @@ def fitted(picture: Pixels, longest_side: int) -> Pixels:
     return np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR), np.uint8)
 
 
-def masked(picture: Pixels, masks: Sequence[Box]) -> Pixels:
-    """The picture with black boxes, in a copy of its own; edges are rounded outwards, so that nothing masked shines through."""
+def masked(picture: Pixels, masks: Sequence[Box], *, black: int = 0) -> Pixels:
+    """The picture with black boxes, in a copy of its own; edges are rounded outwards, so that nothing masked shines through.
+
+    `black`: what is black in it; in a plane of colour differences 128.
+    """
     if not masks:
         return picture
     out = picture.copy()
@@ -60,7 +63,7 @@ def masked(picture: Pixels, masks: Sequence[Box]) -> Pixels:
     for box in masks:
         rows = slice(math.floor(box.y0 * height), math.ceil(box.y1 * height))
         columns = slice(math.floor(box.x0 * width), math.ceil(box.x1 * width))
-        out[rows, columns] = 0
+        out[rows, columns] = black
     return out
 
 

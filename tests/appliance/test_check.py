@@ -234,3 +234,13 @@ def test_it_says_which_policies_do_not_watch_in_which_arm_mode(tmp_path: Path) -
     assert "Armed night, all policies watch." in told
     assert "Disarmed, these do not watch: smoke." in told
     assert "Armed" not in said(tmp_path, BOX)[1]
+
+
+def test_it_says_how_much_around_an_alarm_is_kept_and_how_far_back_that_reaches(tmp_path: Path) -> None:
+    _, text = said(tmp_path, BOX.replace("notify:", "evidence: {runtime: ./ring, quota: 5GB, keep: 3d, buffer: 16MB}\nnotify:"))
+    words = " ".join(text.split())
+    assert "A clip of each alarm: 10s before and 10s after the window that opened it, for 3d in up to 5 GB; 10% of the disk stay free." in words
+    assert "at 4 Mbit/s, 32 s of each" in words
+    assert "ring" in words
+    off = BOX.replace("    zones:", "    evidence: off\n    zones:")
+    assert "No evidence is kept." in said(tmp_path, off)[1]

@@ -21,6 +21,7 @@ from appliance.evidence import MAX_ATTEMPTS, MAX_WANTED
 from appliance.evidence_form import EvidenceUse
 from appliance.rows import text
 from sensors.cues import Box
+from sensors.cut import Cut, CutOrder, Uncut
 from sensors.segment import listed
 from tests.appliance.evidence_box import DOOR, ENTRY, LOST, THEFT, EvidenceBox, at, box, film, keeping, segments, story
 
@@ -226,6 +227,27 @@ async def test_an_alarm_whose_segments_are_gone_has_no_clip_and_that_is_said(tmp
         assert [(state, attempts) for _, state, attempts in await one.rows()] == [("failed", 1)]
         assert one.evidence.statistics().failed == {"nothing to make it of": 1}
     assert "there is no clip" in caplog.text
+
+
+@pytest.mark.usefixtures("segments")
+@story
+async def test_alarms_that_one_window_opened_share_one_cut_under_names_of_their_own(tmp_path: Path) -> None:
+    orders = []
+
+    async def counted(order: CutOrder) -> Cut | Uncut:
+        orders.append(order)
+        return await helped(order)
+
+    async with box(tmp_path, cut=counted) as one:
+        await one.judge(YES, 10)
+        await one.judge(YES, 10, THEFT)
+        await one.turn(15)
+        entry, theft = (await one.alert(ENTRY)).evidence[0], (await one.alert(THEFT)).evidence[0]
+        assert len(orders) == 1
+        assert (entry.sha256, entry.start) == (theft.sha256, theft.start)
+        assert len({entry.file, entry.poster, theft.file, theft.poster}) == len(one.files()) == 4
+        (one.clips / entry.file).unlink()
+        assert hashlib.sha256((one.clips / theft.file).read_bytes()).hexdigest() == theft.sha256
 
 
 @story
