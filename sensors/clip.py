@@ -162,8 +162,8 @@ class _Masking:
         height, width = self._stream.height, self._stream.width
         planes = frame.reformat(width=width, height=height, format="yuv420p").to_ndarray().astype(np.uint8, copy=False)
         luma, colours = planes[:height], planes[height:].reshape(2, height // 2, width // 2)
-        both = [masked(plane, self._masks, black=NO_COLOUR).reshape(-1, width) for plane in colours]
-        return VideoFrame.from_ndarray(np.concatenate([masked(luma, self._masks), *both]), format="yuv420p")
+        black = [masked(luma, self._masks), *(masked(plane, self._masks, black=NO_COLOUR) for plane in colours)]
+        return VideoFrame.from_ndarray(np.concatenate([plane.ravel() for plane in black]).reshape(planes.shape), format="yuv420p")
 
 
 def _poster(clip: Path, at_ns: int, masks: Sequence[Box], to: Path) -> bool:

@@ -108,8 +108,9 @@ def test_a_clip_holds_the_packets_of_the_camera_from_a_whole_picture_on(
     assert (made.start_ns / NANOSECONDS - BOOT_S, made.end_ns / NANOSECONDS - BOOT_S) == pytest.approx((3.0, 13.1), abs=0.15)
 
 
-def test_masks_are_burnt_in_and_the_rest_of_the_picture_is_as_it_was(tmp_path: Path) -> None:
-    film = record(tmp_path / "film.mp4", Scene(seconds=8, at_s=(4.2,)))
+@pytest.mark.parametrize("size", [(160, 96), (160, 90)])
+def test_masks_are_burnt_in_and_the_rest_of_the_picture_is_as_it_was(tmp_path: Path, size: tuple[int, int]) -> None:
+    film = record(tmp_path / "film.mp4", Scene(seconds=8, at_s=(4.2,), size=size))
     folder = footage(film, tmp_path / "ring")
     made = cut(order(folder, 3.0, 6.0, 4.22, masked=True))
     assert made.masked
@@ -124,7 +125,7 @@ def test_masks_are_burnt_in_and_the_rest_of_the_picture_is_as_it_was(tmp_path: P
     assert seen == 31
     poster = cv2.imread(str(tmp_path / "clip.jpg.part"))
     assert poster[:40, :70].max() <= 8
-    assert poster[60:, 100:].min() > 200, "it shows the flash of the moment"
+    assert poster[55:, 100:].min() > 200, "it shows the flash of the moment"
 
 
 def test_original_keeps_what_is_under_the_masks_in_the_clip_alone(tmp_path: Path) -> None:
