@@ -11,8 +11,8 @@ from tests.drills.kills import Kills
 @pytest.mark.timeout(240)
 def test_ten_random_kills_lose_no_alarm(appliance: Appliance, broker: Broker) -> None:
     kills = Kills(appliance, broker, seed=1)
-    kills.begin()
     try:
+        kills.begin()
         kills.run(10)
         kills.settle()
         assert kills.verdict()["alarm events"]
