@@ -26,7 +26,7 @@ MAX_BYTES_HZ = 4 * 1024 * 1024
 STOP_GRACE_S = 2.0
 LOOK_EVERY_S = 1.0
 """How often a child's memory is looked at."""
-NICENESS = 5
+NICENESS = 15
 """Where there is less CPU than is wanted, children wait and the supervisor does not: alarms, the watchdog, and whoever asks how it stands."""
 EXPENDABLE = "500"
 """Of 1000: where the machine itself runs out of memory, the kernel ends a child and not the supervisor, which starts it again."""
