@@ -68,7 +68,7 @@ def box(tmp_path: Path, film: Path, broker: Broker) -> Iterator[Soaked]:
 @pytest.mark.broker
 @pytest.mark.timeout(0)
 @pytest.mark.drill(
-    34, "soak",
+    18, "soak",
     done=f"{SENSORS} sensors with {POLICIES} policies each, of which four have an alarm every 8 s, for the time that the result says",
     sees="memory of every process flat within noise, descriptors and threads as at the start; the database grows as said",
 )  # fmt: skip
