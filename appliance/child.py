@@ -15,6 +15,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from appliance.allowance import Allowance
 from sensors.wire import MAX_DATAGRAM_BYTES, WireError, pair
 
 MAX_UNSENT = 512
@@ -62,23 +63,6 @@ class ChildLost(Exception):  # noqa: N818 - a child that ends is an event, not o
         self.problem = problem
 
 
-class Allowance:
-    """So much at once, and so much a second again."""
-
-    def __init__(self, most: float, rate_hz: float) -> None:
-        """Begins with all of it."""
-        self._most = self._left = most
-        self._rate_hz = rate_hz
-        self._since: float | None = None
-
-    def takes(self, amount: float, now_s: float) -> bool:
-        """Whether there is room for so much more; it is taken."""
-        since = now_s if self._since is None else self._since
-        self._left = min(self._most, self._left + (now_s - since) * self._rate_hz) - amount
-        self._since = now_s
-        return self._left >= 0
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
     """What to start: a module of this project, and descriptors that it is to be handed as `--<name> <number>`."""
@@ -88,6 +72,8 @@ class Program:
     descriptors: Mapping[str, int]
     memory_bytes: int | None = None
     """It is ended where it has more of its own than this; None: nobody looks."""
+    niceness: int = NICENESS
+    """How far it stands back where there is less CPU than is wanted, 0 to 19."""
 
 
 class Child:
@@ -107,7 +93,7 @@ class Child:
         with suppress(OSError):
             Path(f"/proc/{self.pid}/oom_score_adj").write_text(EXPENDABLE)
         with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, self.pid, NICENESS)
+            os.setpriority(os.PRIO_PROCESS, self.pid, program.niceness)
         self._look_at_memory()
 
     @classmethod
@@ -267,4 +253,4 @@ def secret_descriptor(content: bytes) -> int:
     return reader
 
 
-__all__ = ["Allowance", "Child", "ChildLost", "Program", "WireError", "own_bytes", "secret_descriptor"]
+__all__ = ["Child", "ChildLost", "Program", "WireError", "own_bytes", "secret_descriptor"]

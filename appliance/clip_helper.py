@@ -10,6 +10,8 @@ DEADLINE_S = 120.0
 """A clip is copied in half a second. With masks, half a minute of 1080p takes 8 s of a core, and of 4K four times that."""
 
 MEMORY_BYTES = 1 << 30
+NICENESS = 19
+"""Judging comes first."""
 
 SAYS: Codec[Cut | Uncut] = Codec(Cut | Uncut)
 HEARS: Codec[CutOrder] = Codec(CutOrder)
@@ -17,7 +19,7 @@ HEARS: Codec[CutOrder] = Codec(CutOrder)
 
 async def helped(order: CutOrder, *, module: str = "sensors.clip_main", deadline_s: float = DEADLINE_S) -> Cut | Uncut:
     """What a helper makes of `order`. One that hangs, dies or talks nonsense has not made it."""
-    child = await Child.start(Program(name="clip helper", module=module, descriptors={}, memory_bytes=MEMORY_BYTES))
+    child = await Child.start(Program(name="clip helper", module=module, descriptors={}, memory_bytes=MEMORY_BYTES, niceness=NICENESS))
     try:
         child.send(HEARS.encode(order))
         async with asyncio.timeout(deadline_s):

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NewType
 
@@ -160,11 +160,6 @@ def found_row(clip: ClipId, made_clip: Clip, size: int) -> ClipRow:
     """A row for a clip that lies there and is in no row: the database was lost. Nobody knows any more whose it is."""
     alert = AlertId(clip.rpartition("-")[0])
     return ClipRow(id=clip, alert=alert, sensor=SensorId(""), state="kept", attempts=0, bytes=size, body=text(CLIP, made_clip))
-
-
-def with_clip(wanted: Wanted, clip: Clip | None) -> Wanted:
-    """The same, made, or to be made again."""
-    return replace(wanted, clip=clip)
 
 
 def _rows(found: Iterable[tuple[str | int, ...]]) -> tuple[ClipRow, ...]:

@@ -8,7 +8,8 @@ import json
 import os
 from typing import Protocol
 
-from appliance.child import Allowance, Child, ChildLost, Program, secret_descriptor
+from appliance.allowance import Allowance
+from appliance.child import Child, ChildLost, Program, secret_descriptor
 from appliance.config import Credentials
 from sensors.news import Mute, Release, SensorFigures, SensorNews
 from sensors.settings import SIDE_STEP, SensorSettings

@@ -1,4 +1,4 @@
-"""The clip helper: makes one clip and ends. It opens files alone, is gentle with the machine, and does not outlive its supervisor."""
+"""The clip helper: makes one clip and ends. It opens files alone, and does not outlive its supervisor."""
 
 import argparse
 import os
@@ -18,8 +18,6 @@ SAYS: Codec[Cut | Uncut] = Codec(Cut | Uncut)
 HEARS: Codec[CutOrder] = Codec(CutOrder)
 
 MAX_DATA_BYTES = 1 << 30
-NICENESS = 10
-"""Judging comes first."""
 MISLED = 4
 
 
@@ -40,7 +38,6 @@ def main() -> None:
     end = socket.socket(fileno=parser.parse_args().socket)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.umask(0o077)
-    os.nice(NICENESS)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_DATA, (MAX_DATA_BYTES, MAX_DATA_BYTES))
     resource.setrlimit(resource.RLIMIT_FSIZE, (2 * MAX_BYTES, 2 * MAX_BYTES))

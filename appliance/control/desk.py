@@ -163,6 +163,3 @@ class Desk:
             )
             for name, channel in self._room.parts.outbox.statistics().items()
         )
-
-
-

@@ -19,6 +19,7 @@ from alerts.channels.connection import Message
 from alerts.channels.listening import MAX_PAYLOAD, Heard
 from alerts.channels.mqtt import MqttChannel
 from alerts.notification import Outcome
+from appliance.allowance import Allowance
 from appliance.control.orders import Acknowledge, Answer, Arm, Clear, Deed, Disarm, Origin, Request, Shelve, Test, Unshelve, refused
 from appliance.control.verbs import Verbs
 from appliance.problems import did_you_mean
@@ -137,7 +138,7 @@ class MqttOrders:
         self._verbs = verbs
         self._counted = counted
         self._waiting: asyncio.Queue[Heard] = asyncio.Queue(maxsize=WAITING)
-        self._tokens, self._since = BURST, 0.0
+        self._allowance = Allowance(BURST, RATE_HZ)
         self._flooded = False
         self._missed = 0
         self._reported: deque[tuple[str, bytes]] = deque(maxlen=MAX_REPORTED)
@@ -147,7 +148,9 @@ class MqttOrders:
         """One has come. It waits for its turn, or is dropped: who sends more than can be done is not answered."""
         if heard.retained and not heard.payload:  # somebody clears a topic
             return
-        if self._allowed() and not self._waiting.full():
+        now = asyncio.get_running_loop().time()
+        self._flooded = self._flooded and not self._allowance.is_whole(now)  # it is over when there has been peace for a while
+        if self._allowance.takes(1, now) and not self._waiting.full():
             self._waiting.put_nowait(heard)
             return
         missed = self._channel.statistics().missed
@@ -210,12 +213,3 @@ class MqttOrders:
         )
         if await self._channel.publish(message) is Outcome.REFUSED:
             log.error("mqtt: we may not answer on %s: give the box write access to it", message.topic)
-
-    def _allowed(self) -> bool:
-        now = asyncio.get_running_loop().time()
-        self._tokens, self._since = min(BURST, self._tokens + (now - self._since) * RATE_HZ), now
-        self._flooded = self._flooded and self._tokens < BURST  # it is over when there has been peace for a while
-        if self._tokens < 1:
-            return False
-        self._tokens -= 1
-        return True

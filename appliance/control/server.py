@@ -14,6 +14,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
 
+from appliance.allowance import Allowance
 from appliance.control.orders import REPLIES, REQUESTS, Answer, AuditAnswer, Origin, Request, StatusAnswer, refused
 from appliance.control.peers import Names, Peer, may_order, peer_of
 from appliance.control.place import address
@@ -49,7 +50,7 @@ class ControlServer:
         self._execute = execute
         self._names = Names()
         self._clients: Counter[int] = Counter()
-        self._allowances: OrderedDict[int, tuple[float, float]] = OrderedDict()
+        self._allowances: OrderedDict[int, Allowance] = OrderedDict()
         self._tasks: set[asyncio.Task[None] | asyncio.Task[Reply]] = set()
 
     async def run_once(self) -> None:
@@ -103,13 +104,11 @@ class ControlServer:
         return "" if self._allowed(peer.uid) else "too many orders at once; try again in a few seconds"
 
     def _allowed(self, uid: int) -> bool:
-        now = asyncio.get_running_loop().time()
-        tokens, since = self._allowances.pop(uid, (BURST, now))
-        tokens = min(BURST, tokens + (now - since) * RATE_HZ)
-        self._allowances[uid] = (tokens - 1 if tokens >= 1 else tokens, now)
+        allowance = self._allowances.setdefault(uid, Allowance(BURST, RATE_HZ))
+        self._allowances.move_to_end(uid)
         if len(self._allowances) > ACCOUNTS:
             self._allowances.popitem(last=False)
-        return tokens >= 1
+        return allowance.takes(1, asyncio.get_running_loop().time())
 
     async def _serve(self, end: socket.socket, peer: Peer) -> None:
         loop = asyncio.get_running_loop()

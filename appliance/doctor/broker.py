@@ -50,7 +50,7 @@ WORDS: Mapping[str, str] = {
     "wrong version": NO_TLS,
     "eof occurred": NO_TLS,
     "reset by peer": NO_TLS,
-        "permission denied": "let the user that runs omniwatch read the files that `ca`, `certificate` and `key` name",
+    "permission denied": "let the user that runs omniwatch read the files that `ca`, `certificate` and `key` name",
 }
 """What to do, by a part of what the system or OpenSSL says (in small letters) where the broker itself said nothing."""
 MUTE = "it takes connections and does not answer in MQTT: is this its port, and does it want `tls: true` or a certificate there?"
