@@ -200,7 +200,8 @@ class Recorder:
             out.close()
         except (av.FFmpegError, ValueError) as error:
             self.ring.lose(f"a segment breaks off: {error}")
-        self.ring.put(End(end_ns=run.latest_ns + run.least_ns if end_ns is None else end_ns))
+        # What piled up while the source was opened came late; the least delayed packet says when the segment really began.
+        self.ring.put(End(end_ns=run.latest_ns + run.least_ns if end_ns is None else end_ns, start_ns=self._start_ns + run.least_ns))
 
 
 class _Sink:

@@ -35,6 +35,8 @@ class End:
     """The segment that was begun is whole."""
 
     end_ns: int
+    start_ns: int | None = None
+    """When it really began, where that is known better than at its beginning."""
 
 
 class Ring:
@@ -115,7 +117,8 @@ class Ring:
         (path, begin), file = self._segment, self._file
         self._segment = self._file = None
         with suppress(FileNotFoundError):  # forgotten meanwhile
-            path.rename(path.with_name(whole_name(begin.start_ns, max(end.end_ns, begin.start_ns), begin.run_ns)))
+            start_ns = begin.start_ns if end.start_ns is None else end.start_ns
+            path.rename(path.with_name(whole_name(start_ns, max(end.end_ns, start_ns), begin.run_ns)))
         if file:
             file.close()
         if file and self._is_whole:

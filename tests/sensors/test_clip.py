@@ -212,11 +212,12 @@ def test_a_clip_of_a_camera_that_was_killed_holds_what_the_camera_sent_to_its_en
             died_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
         sensor.wait_for(SensorCondition.LOST)
         sensor.read_until(lambda: all(segment.end_ns is not None for segment in segments_of(tmp_path)))
-        folder = segments_of(tmp_path)[0].path.parent
+        segments = segments_of(tmp_path)
+        folder = segments[0].path.parent
         begin_ns, end_ns = died_ns - 5 * NANOSECONDS, died_ns + 10 * NANOSECONDS
         wanted = CutOrder(segments=str(folder), start_ns=begin_ns, end_ns=end_ns, moment_ns=died_ns, target=str(tmp_path / "clip"))
         made = cut(wanted)
-    assert abs(made.end_ns - died_ns) < 4 * NANOSECONDS  # a camera and a reader that get no CPU are late
+    assert abs(made.end_ns - max(segment.end_ns or 0 for segment in segments)) < NANOSECONDS // 5  # to the end, whenever that came
     assert made.start_ns <= wanted.start_ns
     clip = packets(tmp_path / f"clip{made.suffix}.part")
     seen = {tuple(units(data)) for data in in_order(witness, "video")}

@@ -183,3 +183,18 @@ def test_what_no_file_can_hold_is_said_and_breaks_nothing(tmp_path: Path) -> Non
     assert ring.lost == 1
     eventually(lambda: any(segment.end_ns is not None for segment in listed(tmp_path)))
     assert "cannot be made" in ring.problem
+
+
+def test_what_piled_up_while_a_source_was_opened_does_not_shift_its_first_segment(tmp_path: Path) -> None:
+    """Two seconds that were there already come at once, the rest as it happens: the clip's times and its poster hang on the first segment."""
+    ring = Ring(tmp_path, SegmentSettings(folder="", seconds=600, bytes=1 << 30))
+    arrivals = iter([100 * NANOSECONDS] * 3 + [(100 + second) * NANOSECONDS for second in range(1, 9)])
+    recorder = Recorder(ring, clock(arrivals), sound=True)
+    recorder.begin_sound(16_000)
+    for second in range(11):
+        recorder.samples(np.zeros(16_000, np.int16).tobytes(), second * NANOSECONDS, NANOSECONDS)
+    recorder.end()
+    eventually(lambda: sum(segment.end_ns is not None for segment in listed(tmp_path)) == 3)
+    first = listed(tmp_path)[0]
+    assert first.start_ns == 98 * NANOSECONDS
+    assert [segment.end_ns for segment in listed(tmp_path)] == [second * NANOSECONDS for second in (103, 108, 108)]
