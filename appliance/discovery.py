@@ -18,6 +18,7 @@ from alerts.notification import Outcome
 from appliance import __version__
 from appliance.config import Configuration
 from appliance.presence import EXPIRY, HEARTBEAT_EXPIRY
+from appliance.remembered import recalled, remember
 from appliance.store import Store, StoreFailed
 from appliance.watch import watch
 
@@ -93,18 +94,16 @@ class Discovery:
         return outcome is not Outcome.REFUSED
 
     async def _recall(self) -> Shown:
-        query = "SELECT value FROM setting WHERE name = ?"
         try:
-            found = await self._store.do(lambda connection: connection.execute(query, (SETTING,)).fetchone())
-            return SHOWN.validate_json(found[0]) if found else {}
+            found = await recalled(self._store, SETTING)
+            return SHOWN.validate_json(found) if found else {}
         except (StoreFailed, ValidationError) as error:
             log.warning("what Home Assistant was told before cannot be read, so entities that are gone may stay there: %s", error)
             return {}
 
     async def _remember(self, shown: Shown) -> None:
-        query, value = "INSERT INTO setting VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", json.dumps(shown)
         try:
-            await self._store.do(lambda connection: connection.execute(query, (SETTING, value)))
+            await remember(self._store, {SETTING: json.dumps(shown)})
         except StoreFailed as error:
             log.warning("what Home Assistant is told is not remembered, so entities that go may stay there: %s", error)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from pydantic import TypeAdapter, ValidationError
 
+from appliance.remembered import recalled, remember
 from appliance.store import Store, StoreFailed
 from sensors.moment import Moment
 
@@ -48,8 +49,8 @@ class Arming:
     async def begin(self) -> None:
         """Take up the mode that was set before the restart."""
         try:
-            found = await self._store.do(lambda connection: connection.execute("SELECT value FROM setting WHERE name = ?", (SETTING,)).fetchone())
-            self.now = ARMED.validate_json(found[0]) if found else self.now
+            found = await recalled(self._store, SETTING)
+            self.now = ARMED.validate_json(found) if found else self.now
         except (StoreFailed, ValidationError) as error:
             log.error("the arm mode that was set before cannot be read, so it is %s: %s", self.now.mode, error)  # noqa: TRY400 - no trace
         self.offer(self.modes)
@@ -71,10 +72,8 @@ class Arming:
         """Be armed so; whether that will be remembered over a restart."""
         self.now = armed
         self._changed(armed)
-        query = "INSERT INTO setting VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value"
-        value = ARMED.dump_json(armed).decode()
         try:
-            await self._store.do(lambda connection: connection.execute(query, (SETTING, value)))
+            await remember(self._store, {SETTING: ARMED.dump_json(armed).decode()})
         except StoreFailed as error:
             log.error("the arm mode will be forgotten at the next start: %s", error)  # noqa: TRY400 - no trace
             return False

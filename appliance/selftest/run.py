@@ -23,6 +23,8 @@ from appliance.clock import Clock
 from appliance.control.deliveries import Deliveries
 from appliance.judge_link import JudgeLink
 from appliance.pipeline import Pipeline
+from appliance.remembered import recalled, remember
+from appliance.rows import read
 from appliance.selftest.clips import POLICY, SHAPE, VIEW, Clip, settings
 from appliance.selftest.player import Player
 from appliance.selftest.trip import Band, Round, Stage, Trip, answered_by_another, fingerprint, lines, wrong_answer
@@ -208,13 +210,11 @@ class SelfTest:
             player.reached(Stage.ACKNOWLEDGED, f"{note.channel}: {arrival.delivery.outcome.value}", ago_s=ago_s)
 
     async def _stored_bands(self) -> dict[Clip, Band]:
-        names = {f"self-test {clip}": clip for clip in Clip}
-        query = "SELECT name, value FROM setting WHERE name LIKE 'self-test %'"
         try:
-            rows = await self._means.store.do(lambda connection: connection.execute(query).fetchall())
+            found = {clip: await recalled(self._means.store, f"self-test {clip}") for clip in Clip}
         except StoreFailed:
             return {}
-        return {names[name]: BAND.validate_json(value) for name, value in rows if name in names}
+        return {clip: band for clip, value in found.items() if value and (band := read(BAND, value))}
 
     async def _keep_bands(self, test: Round) -> None:
         """The first test that is passed under a fingerprint says what scores are right under it."""
@@ -224,10 +224,8 @@ class SelfTest:
             if trip.judgement and trip.judgement.log_odds is not None
         }
         new = {clip: band for clip, band in found.items() if clip not in self._bands or self._bands[clip].fingerprint != band.fingerprint}
-        rows = [(f"self-test {clip}", BAND.dump_json(band).decode()) for clip, band in new.items()]
-        query = "INSERT INTO setting VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value"
         try:
-            await self._means.store.do(lambda connection: connection.executemany(query, rows))
+            await remember(self._means.store, {f"self-test {clip}": BAND.dump_json(band).decode() for clip, band in new.items()})
         except StoreFailed:
             return
         self._bands |= new
