@@ -8,7 +8,7 @@ import logging
 import os
 import sqlite3
 from collections.abc import Sequence
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -77,13 +77,12 @@ class DatabaseFile:
             return connect(self._settings)
         if self._settings.stands_in:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        try:
+        with ExitStack() as otherwise:
+            otherwise.callback(self.close)
             self._guard = _lock(path) if self._guard is None else self._guard
             problem = _problem(path)
             connection = connect(self._settings) if problem is None else self._begin_anew(path, problem)
-        except BaseException:
-            self.close()
-            raise
+            otherwise.pop_all()
         self._identity = _identity(path)
         self.make_ballast()
         return connection
