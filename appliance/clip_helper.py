@@ -3,7 +3,7 @@
 import asyncio
 
 from appliance.child import Child, ChildLost, Program
-from sensors.cut import Cut, CutOrder, Uncut
+from sensors.cut import MAX_PROBLEM, Cut, CutOrder, Uncut
 from sensors.wire import Codec, WireError
 
 DEADLINE_S = 120.0
@@ -28,7 +28,7 @@ async def helped(order: CutOrder, *, module: str = "sensors.clip_main", deadline
     except TimeoutError:
         return Uncut(problem=f"the helper did not answer within {deadline_s:g} s")
     except (ChildLost, WireError) as error:
-        return Uncut(problem=str(error)[:300])
+        return Uncut(problem=str(error)[:MAX_PROBLEM])
     finally:
         child.kill()
         await child.close()

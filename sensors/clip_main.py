@@ -10,7 +10,7 @@ import threading
 import av
 
 from sensors.clip import MAX_BYTES, cut
-from sensors.cut import Cut, CutOrder, Uncut
+from sensors.cut import MAX_PROBLEM, Cut, CutOrder, Uncut
 from sensors.footage import NoFootage
 from sensors.wire import Codec, WireError, receive
 
@@ -26,9 +26,9 @@ def answer(order: CutOrder) -> Cut | Uncut:
     try:
         return cut(order)
     except NoFootage as error:
-        return Uncut(problem=str(error), missing=True)
+        return Uncut(problem=str(error)[:MAX_PROBLEM], missing=True)
     except (av.FFmpegError, OSError, ValueError) as error:
-        return Uncut(problem=f"{type(error).__name__}: {error}"[:300])
+        return Uncut(problem=f"{type(error).__name__}: {error}"[:MAX_PROBLEM])
 
 
 def main() -> None:

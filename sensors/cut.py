@@ -1,10 +1,13 @@
 """What a clip helper is told and what it answers: values that travel as datagrams, so that nobody else needs its libraries."""
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
 from sensors.cues import Box
 
+DIGEST = re.compile(r"[0-9a-f]{64}")
+MAX_PROBLEM = 300
 PART = ".part"
 """The end of the name of a file that is not whole yet."""
 
@@ -42,6 +45,11 @@ class Cut:
     masked: bool
     sound: bool
 
+    def __post_init__(self) -> None:
+        """Refuse what no clip is like: the helper has read a camera's bytes, and what it says is published."""
+        if not DIGEST.fullmatch(self.sha256) or min(self.bytes, self.poster_bytes) < 0 or self.end_ns < self.start_ns:
+            raise ValueError("no clip is like that")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Uncut:
@@ -49,6 +57,11 @@ class Uncut:
 
     kind: Literal["unmade"] = "unmade"
     problem: str
-    """At most 300 characters."""
+    """At most MAX_PROBLEM characters."""
     missing: bool = False
     """There is nothing to make it of: no later try will do better."""
+
+    def __post_init__(self) -> None:
+        """Refuse an essay."""
+        if len(self.problem) > MAX_PROBLEM:
+            raise ValueError(f"a problem of more than {MAX_PROBLEM} characters")

@@ -1,6 +1,7 @@
 """Clips: cut from segments without a change of a byte, or with masks burnt in; whatever is there of a span, and a poster of its moment."""
 
 import hashlib
+import json
 import signal
 import subprocess
 import sys
@@ -26,7 +27,7 @@ from sensors.recorder import Recorder
 from sensors.ring import Ring
 from sensors.segment import listed
 from sensors.settings import SegmentSettings, SoundUse
-from sensors.wire import MAX_DATAGRAM_BYTES, pair
+from sensors.wire import MAX_DATAGRAM_BYTES, WireError, pair
 from tests.sensors.harness import Scene, record, running
 from tests.sensors.test_rtsp import camera
 from tests.sensors.test_segments import eventually, in_order, keeping, packets, segments_of
@@ -341,3 +342,14 @@ def test_samples_of_a_microphone_are_a_clip(tmp_path: Path) -> None:
     begin = round((made.start_ns / NANOSECONDS - BOOT_S) * 16_000)
     assert len(out) >= 4 * 16_000
     assert np.array_equal(out, heard[begin : begin + len(out)])
+
+
+@pytest.mark.parametrize("lie", [{"sha256": "../../etc/passwd"}, {"sha256": "A" * 64}, {"bytes": -1}, {"end_ns": 1}])
+def test_a_helper_that_was_taken_over_can_say_of_a_clip_only_what_one_is_like(lie: dict[str, object]) -> None:
+    said = {"suffix": ".mp4", "sha256": "0" * 64, "bytes": 9, "poster_bytes": 3, "start_ns": 5, "end_ns": 9}
+    said |= {"poster": True, "masked": False, "sound": True}
+    assert isinstance(SAYS.decode(json.dumps({"kind": "made", **said}).encode()), Cut)
+    with pytest.raises(WireError):
+        SAYS.decode(json.dumps({"kind": "made", **said, **lie}).encode())
+    with pytest.raises(WireError):
+        SAYS.decode(json.dumps({"kind": "unmade", "problem": "x" * 301}).encode())
