@@ -12,7 +12,6 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import Protocol
 
 from alerts.audience import Audience, notifications
@@ -23,10 +22,10 @@ from alerts.names import SELF_TEST
 from alerts.notification import Notification
 from alerts.rules import decide, withdraw, withdrawals
 from alerts.track import Track
-from analyzers.gate import GateState, Refusal, ask, unanswered
+from analyzers.gates import Gates, Key
 from analyzers.judge import Judge, Question
-from analyzers.judgement import JudgeKind, Judgement, Verdict
-from analyzers.policy import Policy, PolicyId
+from analyzers.judgement import JudgeKind, Judgement
+from analyzers.policy import Policy
 from analyzers.queue import Dropped, Queue
 from appliance.clock import Clock
 from appliance.judge_link import AsyncJudge
@@ -39,7 +38,6 @@ log = logging.getLogger("omniwatch")
 
 BATCH = 8
 """Questions a batch at most: views, each with all of its policies."""
-Key = tuple[PolicyId, ViewId]
 
 
 class Ledger(Protocol):
@@ -88,7 +86,7 @@ class Pipeline:
         self._policies: Mapping[Key, Policy] = {}
         self._tracks: dict[Key, Track] = {}
         self._told: set[Key] = set()
-        self._gates: dict[Key, GateState] = {}
+        self._gates = Gates()
         self._holds: Counter[WindowId] = Counter()
         self._something = asyncio.Event()
         self._folding = asyncio.Lock()
@@ -114,7 +112,7 @@ class Pipeline:
             await self._take([decision for decision in gone if decision.change])
         self._tracks = {key: track for key, track in self._tracks.items() if key in self._policies}
         self._told &= self._tracks.keys()
-        self._gates = {key: state for key, state in self._gates.items() if key in self._policies}
+        self._gates.keep(self._policies)
 
     def _is_out_of_reach(self, track: Track) -> bool:
         """A model opened it and the box has none any more: a no of cues never clears it, and a yes of theirs opens it anew."""
@@ -147,9 +145,9 @@ class Pipeline:
         self._holds[window.id] += 1  # ours, until every view has been seen: a question may leave the queue as soon as it is put
         for part in window.views:
             by_cues, by_judge = self._sorted(part.id)
-            question = Question(window=window, view=part.id, policies=by_cues)
-            answered += self._cues.judge((self._gated(question, answered, free=True),))
-            question = self._gated(replace(question, policies=by_judge), answered, free=False)
+            free, refused = self._gated(part.id, window, by_cues, free=True)
+            question, quiet = self._gated(part.id, window, by_judge, free=False)
+            answered += [*refused, *self._cues.judge((free,)), *quiet]
             if question.policies:
                 self._holds[window.id] += 1
                 answered += self._unasked(self.queue.put(question))
@@ -166,33 +164,17 @@ class Pipeline:
         by_cues = tuple(policy for policy in policies if policy.id in CUES_ONLY)
         return by_cues, tuple(policy for policy in policies if policy.id not in CUES_ONLY)
 
-    def _gated(self, question: Question, answered: list[Judgement], *, free: bool) -> Question:
-        """The question with only the policies that the gate lets through; what it refuses goes to `answered`. `free`: never too quiet to ask."""
-        passed: list[Policy] = []
-        window, view = question.window, question.window.view(question.view)
-        for policy in question.policies:
-            key = (policy.id, question.view)
-            normal, armed = not self._track(policy, question.view).asks_always, policy.watches_in(self.mode)
-            passage = ask(policy, view, window, self._gates.get(key, GateState()), normal=normal, armed=armed, free=free)
-            if not free:  # cues that stand in are no look by the judge: a patrol stays due, and what was dropped stays owed
-                self._gates[key] = passage.state
-            if passage.refusal:
-                answered.append(unanswered(policy, window, question.view, passage.refusal))
-            else:
-                passed.append(policy)
-        return replace(question, policies=tuple(passed))
+    def _gated(self, view: ViewId, window: Window, policies: tuple[Policy, ...], *, free: bool) -> tuple[Question, list[Judgement]]:
+        """What of a view's policies is asked, and the judgements of the others."""
+        question = Question(window=window, view=view, policies=policies)
+        return self._gates.through(question, normal=lambda policy: not self._track(policy, view).asks_always, mode=self.mode, free=free)
 
     def _unasked(self, dropped: Iterable[Dropped]) -> list[Judgement]:
-        """The judgements of questions that left the queue unasked; their windows are let go, and their policies are asked next time."""
+        """The judgements of questions that left the queue unasked; their windows are let go."""
         out: list[Judgement] = []
         for drop in dropped:
-            question = drop.question
-            refusal = Refusal(verdict=Verdict.NOT_ASKED, cause=drop.cause)
-            for policy in question.policies:
-                key = (policy.id, question.view)
-                self._gates[key] = self._gates.get(key, GateState()).dropped()
-                out.append(unanswered(policy, question.window, question.view, refusal, by=JudgeKind.SUPERVISOR))
-            self._let_go(question.window)
+            out += self._gates.dropped(drop.question, drop.cause)
+            self._let_go(drop.question.window)
         return out
 
     def _let_go(self, window: Window) -> None:
