@@ -2,7 +2,8 @@
 
 It is handed the packets that are decoded anyway and copies them, byte for byte and with their times, into NUT: FFmpeg's own
 container holds every codec of the table of sources, G.711 included, is written as it comes, and is readable however it breaks off.
-The bytes go to the ring's thread. A recorder never waits and never raises: what it cannot keep is counted.
+The bytes go to the ring's thread some times a second, for to wake it costs more than to copy a packet. A recorder never waits and
+never raises: what it cannot keep is counted.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,7 +25,11 @@ MAX_SEGMENT_BYTES = 64 << 20
 JUMP_NS = 5 * NANOSECONDS
 """Times that go on otherwise than the box's own by more than this belong to another run."""
 OPTIONS = {"write_index": "0", "flush_packets": "1", "avoid_negative_ts": "disabled"}
-"""Nothing is held back: of a segment whose writer is killed, the last packets are there."""
+"""FFmpeg holds nothing back; the sink does, for `HELD_NS`."""
+HELD_NS = NANOSECONDS // 4
+"""So much at most is missing at the end of a segment whose writer is killed."""
+HELD_BYTES = 256 << 10
+"""More is not held, however fast it comes."""
 SCALE = Fraction(1, NANOSECONDS)
 
 MakeStream = Callable[[OutputContainer], Stream]
@@ -66,6 +71,8 @@ class Recorder:
         self._now_ns = now_ns
         self._makers: Mapping[int, MakeStream] = {}
         self._leading = 0
+        self._bases: dict[int, tuple[int, int]] = {}
+        """Of FFmpeg's streams: a unit of their times in nanoseconds, as a fraction of whole numbers."""
         self._run: _Run | None = None
         self._out: OutputContainer | None = None
         self._streams: dict[int, Stream] = {}
@@ -80,6 +87,7 @@ class Recorder:
     def begin_streams(self, picture: Stream | None, sound: Stream | None) -> None:
         """The same for streams of FFmpeg's."""
         streams = [stream for stream in (picture, sound if self._keeps_sound else None) if stream is not None]
+        self._bases = {stream.index: (base * NANOSECONDS).as_integer_ratio() for stream in streams if (base := stream.time_base)}
         self.begin({stream.index: _like(stream) for stream in streams}, streams[0].index if streams else 0)
 
     def begin_sound(self, rate_hz: int) -> None:
@@ -99,16 +107,17 @@ class Recorder:
 
     def packet(self, packet: "Packet[Stream]") -> None:
         """Keep a copy of a packet of FFmpeg's, if its stream is kept at all."""
-        if packet.stream.index not in self._makers or packet.pts is None or not packet.size or packet.time_base is None:
+        number = packet.stream_index
+        if number not in self._makers or number not in self._bases or packet.pts is None or not packet.size:
             return
-        base = packet.time_base * NANOSECONDS
+        unit, parts = self._bases[number]
         self.put(
             Piece(
-                stream=packet.stream.index,
+                stream=number,
                 data=bytes(packet),
-                pts_ns=round(packet.pts * base),
-                dts_ns=None if packet.dts is None else round(packet.dts * base),
-                duration_ns=round((packet.duration or 0) * base),
+                pts_ns=packet.pts * unit // parts,
+                dts_ns=None if packet.dts is None else packet.dts * unit // parts,
+                duration_ns=(packet.duration or 0) * unit // parts,
                 whole=packet.is_keyframe,
             )
         )
@@ -136,7 +145,7 @@ class Recorder:
             run = self._run
             run.latest_ns, run.latest_at_ns = max(run.latest_ns, piece.pts_ns), now_ns
             run.least_ns = min(run.least_ns, now_ns - piece.pts_ns)
-        self._mux(piece)
+        self._mux(piece, now_ns)
 
     def _is_due(self, pts_ns: int) -> bool:
         return self._out is None or pts_ns - self._start_ns >= SEGMENT_NS
@@ -150,7 +159,7 @@ class Recorder:
         if not self.ring.put(Begin(start_ns=begins_ns, run_ns=run.run_ns)):
             self.ring.lose("the disk does not keep up with the segments")
             return
-        self._run, self._start_ns, self._sink = run, pts_ns, _Sink(self.ring)
+        self._run, self._start_ns, self._sink = run, pts_ns, _Sink(self.ring, now_ns)
         try:
             self._out = av.open(self._sink, "w", format="nut", options=OPTIONS)
             self._streams = self._made(self._out)
@@ -168,7 +177,7 @@ class Recorder:
                 self.ring.problem = f"its sound is not kept: {error}"
         return made
 
-    def _mux(self, piece: Piece) -> None:
+    def _mux(self, piece: Piece, now_ns: int) -> None:
         out, run, sink, stream = self._out, self._run, self._sink, self._streams.get(piece.stream)
         if out is None or run is None or sink is None or stream is None:
             return
@@ -183,6 +192,7 @@ class Recorder:
         except (av.FFmpegError, ValueError) as error:
             self._break(f"a segment breaks off: {error}")
             return
+        sink.hand_over(now_ns)
         if sink.is_full or sink.bytes > MAX_SEGMENT_BYTES:
             self._break("the disk does not keep up with the segments" if sink.is_full else "a segment without an end: no whole picture comes")
 
@@ -192,14 +202,15 @@ class Recorder:
         self._close()
 
     def _close(self, end_ns: int | None = None) -> None:
-        out, run = self._out, self._run
-        self._out, self._streams = None, {}
-        if out is None or run is None:
+        out, run, sink = self._out, self._run, self._sink
+        self._out, self._sink, self._streams = None, None, {}
+        if out is None or run is None or sink is None:
             return
         try:
             out.close()
         except (av.FFmpegError, ValueError) as error:
             self.ring.lose(f"a segment breaks off: {error}")
+        sink.hand_over(0, all_of_it=True)
         # What piled up while the source was opened came late; the least delayed packet says when the segment really began.
         self.ring.put(End(end_ns=run.latest_ns + run.least_ns if end_ns is None else end_ns, start_ns=self._start_ns + run.least_ns))
 
@@ -207,17 +218,25 @@ class Recorder:
 class _Sink:
     """The file that FFmpeg believes to write."""
 
-    def __init__(self, ring: Ring) -> None:
+    def __init__(self, ring: Ring, now_ns: int) -> None:
         self.bytes = 0
         self.is_full = False
         self._ring = ring
+        self._held = bytearray()
+        self._held_since_ns = now_ns
 
     def write(self, data: bytes) -> int:
-        """Hand it to the ring."""
-        if not self.is_full:
-            self.is_full = not self._ring.put(bytes(data))
-            self.bytes += len(data)
+        """Hold it."""
+        self._held += data
+        self.bytes += len(data)
         return len(data)
+
+    def hand_over(self, now_ns: int, *, all_of_it: bool = False) -> None:
+        """Give the ring what has been held for long enough."""
+        if self._held and (all_of_it or now_ns - self._held_since_ns >= HELD_NS or len(self._held) >= HELD_BYTES):
+            self.is_full = self.is_full or not self._ring.put(bytes(self._held))
+            self._held.clear()
+            self._held_since_ns = now_ns
 
 
 def _like(stream: Stream) -> MakeStream:
