@@ -16,24 +16,24 @@ from alerts.names import SELF_TEST_SENSOR
 from alerts.notification import Delivery, Notification
 from analyzers.interview import JudgeCondition, JudgeNews
 from appliance import __version__
-from appliance.broker_link import BrokerLink, Sights
+from appliance.broker.link import BrokerLink, Sights
+from appliance.children.fleet import Fleet, Uses
+from appliance.children.judge_link import JudgeLink, Work
+from appliance.children.supervisor import Backoff, Pulse, Systemd, keep, ping
 from appliance.clock import BoxClock
-from appliance.config import Configuration
-from appliance.control.deliveries import Deliveries
+from appliance.config.configuration import Configuration
 from appliance.control.desk import Desk, Room
-from appliance.fleet import Fleet, Uses
+from appliance.deliveries import Deliveries
+from appliance.evidence.keeping import Among, Keeping
 from appliance.health import Health, Looks
-from appliance.judge_link import JudgeLink, Work
-from appliance.keeping import Among, Keeping
 from appliance.metrics import Metrics
 from appliance.outbox import Outbox
 from appliance.reload import reload
 from appliance.report import Parts, Report
-from appliance.rows import add_gap
 from appliance.selftest.run import Means, SelfTest
 from appliance.selftest.trip import Round
-from appliance.store import DatabaseSettings, Store, StoreFailed
-from appliance.supervisor import Backoff, Pulse, Systemd, keep, ping
+from appliance.store.rows import add_gap
+from appliance.store.store import DatabaseSettings, Store, StoreFailed
 from appliance.telling import MQTT
 from appliance.watch import Watch, watch
 from appliance.wiring import judge_budget, judge_settings, new_pipeline, new_telling

@@ -14,11 +14,11 @@ from alerts.channels.people import INSTALL
 from alerts.facts import listed
 from analyzers.judgement import JudgeKind
 from analyzers.omni.plan import ModelError, plan, this_machine
-from appliance.config import ConfigError, Configuration, load
-from appliance.evidence_form import USUAL_BITS_S
-from appliance.form import show_duration
+from appliance.config.configuration import ConfigError, Configuration, load
+from appliance.config.evidence_form import USUAL_BITS_S
+from appliance.config.form import show_duration
+from appliance.config.problems import Problem
 from appliance.outlook import Outlook, PolicyLine, SensorLine, outlook
-from appliance.problems import Problem
 from sensors.settings import FRAMES_A_PAIR
 from sensors.window import Sense
 

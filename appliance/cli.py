@@ -53,7 +53,7 @@ def schema() -> None:
     """Print the JSON Schema of a configuration, for editors."""
     import json
 
-    from appliance.schema import json_schema
+    from appliance.config.schema import json_schema
 
     typer.echo(json.dumps(json_schema(), indent=2))
 
@@ -73,7 +73,7 @@ def judge(  # noqa: PLR0913 - a command's options
 ) -> None:
     """Say what would have been alarmed in recordings, without loss and as fast as the judge allows."""
     from appliance import journal
-    from appliance.recordings import Typed, judge_recordings
+    from appliance.replay.recordings import Typed, judge_recordings
 
     journal.set_up(verbose=verbose)
     typed = Typed(recordings=recordings, config=config, sensor=sensor, as_json=as_json, start=start, mode=mode)

@@ -25,8 +25,8 @@ from alerts.undecided import Tally, tallied, undecided
 from analyzers.interview import JudgeCondition, JudgeNews
 from analyzers.judgement import Judgement
 from analyzers.queue import QueueFigures
+from appliance.children.fleet import Fleet
 from appliance.clock import Clock
-from appliance.fleet import Fleet
 from appliance.pipeline import Pipeline
 from appliance.watch import Watch
 from sensors.moment import Moment

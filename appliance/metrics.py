@@ -12,8 +12,8 @@ from alerts.notification import Delivery, Outcome
 from analyzers.judgement import Cause, JudgeKind, Judgement, Verdict
 from appliance import __version__
 from appliance.alarm_figures import AlarmFigures
-from appliance.config import JudgeConfig
-from appliance.evidence_figures import EvidenceFigures
+from appliance.config.configuration import JudgeConfig
+from appliance.evidence.figures import EvidenceFigures
 from appliance.outbox import ChannelStatistics
 from appliance.watch import Watch
 from sensors.fault import FaultReason

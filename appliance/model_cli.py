@@ -87,7 +87,7 @@ def _bars(progress: "Progress") -> Callable[[str, int, int], None]:
 
 def _seconds(windows: list[str] | None) -> tuple[float, ...]:
     """The lengths that were asked for."""
-    from appliance.form import read_duration
+    from appliance.config.form import read_duration
 
     try:
         lengths = tuple(read_duration(text).total_seconds() for text in windows or ())

@@ -14,8 +14,8 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from alerts.notification import Channel, Delivery, Notification, Outcome
-from appliance.database import StoreFailed
-from appliance.store import OutboxCounts, Store
+from appliance.store.database import StoreFailed
+from appliance.store.store import OutboxCounts, Store
 from sensors.moment import Moment
 
 ROWS_A_WAVE = 12

@@ -14,9 +14,9 @@ from alerts.timing import Timing, timing
 from analyzers.judgement import JudgeKind
 from analyzers.omni.plan import window_tokens
 from analyzers.policy import Policy, Severity
-from appliance.config import Configuration, SensorConfig, slots
-from appliance.evidence_form import EvidenceUse
-from appliance.form import show_duration
+from appliance.config.configuration import Configuration, SensorConfig, slots
+from appliance.config.evidence_form import EvidenceUse
+from appliance.config.form import show_duration
 from sensors.settings import SIDE_STEP, SoundUse, WindowShape, Zone
 from sensors.window import Sense, ViewId
 

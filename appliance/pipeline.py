@@ -27,9 +27,9 @@ from analyzers.judge import Judge, Question
 from analyzers.judgement import JudgeKind, Judgement
 from analyzers.policy import Policy
 from analyzers.queue import Dropped, Queue
+from appliance.children.judge_link import AsyncJudge
 from appliance.clock import Clock
-from appliance.judge_link import AsyncJudge
-from appliance.store import StoreFailed
+from appliance.store.store import StoreFailed
 from appliance.watch import Watch
 from sensors.moment import Moment
 from sensors.window import SensorId, ViewId, Window, WindowId

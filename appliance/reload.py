@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from appliance.config import ConfigError, Configuration, Problem, load
+from appliance.config.configuration import ConfigError, Configuration, Problem, load
 
 log = logging.getLogger("omniwatch")
 

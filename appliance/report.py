@@ -10,10 +10,10 @@ from alerts.names import SELF_TEST
 from alerts.notification import Delivery, Notification, Outcome
 from alerts.reason import Reason
 from analyzers.judgement import JudgeKind, Judgement
+from appliance.children.fleet import Fleet
+from appliance.children.judge_link import JudgeLink, Work
 from appliance.clock import Clock
-from appliance.fleet import Fleet
 from appliance.health import Health
-from appliance.judge_link import JudgeLink, Work
 from appliance.metrics import Metrics
 from appliance.outbox import Outbox
 from appliance.pipeline import Pipeline

@@ -5,9 +5,9 @@ import logging
 from pathlib import Path
 
 from appliance.box import Box
-from appliance.config import ConfigError, load
-from appliance.database import StoreFailed
+from appliance.config.configuration import ConfigError, load
 from appliance.reload import in_a_line
+from appliance.store.database import StoreFailed
 
 log = logging.getLogger("omniwatch")
 

@@ -9,7 +9,7 @@ from alerts.channels.mqtt import MqttChannel
 from alerts.channels.people import PeopleChannel
 from alerts.channels.speech import SpeechChannel
 from alerts.notification import Channel
-from appliance.config import Configuration
+from appliance.config.configuration import Configuration
 
 MQTT = "mqtt"
 SPEECH = "speech"

@@ -18,7 +18,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from alerts.channels.speech import DEVICE_LATE, SpeechFault, SpeechSettings, Utterance
-from appliance.child import KEPT_ENVIRONMENT
+from appliance.children.child import KEPT_ENVIRONMENT
 
 PLAYER = "aplay"
 SPEAKING_S = 10.0

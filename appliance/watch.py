@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from alerts.builtin import CUES_ONLY, FEED, builtin
 from analyzers.policy import Policy, PolicyId
-from appliance.config import Configuration
+from appliance.config.configuration import Configuration
 from sensors.window import Sense, SensorId, ViewId
 
 

@@ -14,9 +14,9 @@ from analyzers.judgement import JudgeKind
 from analyzers.omni.plan import ModelError, plan, this_machine
 from analyzers.queue import Queue
 from appliance import __version__
+from appliance.children.judge_link import AsyncJudge, Budget
 from appliance.clock import Clock
-from appliance.config import Configuration, JudgeConfig
-from appliance.judge_link import AsyncJudge, Budget
+from appliance.config.configuration import Configuration, JudgeConfig
 from appliance.pipeline import Ledger, Pipeline, Teller
 from appliance.telling import Telling, audiences
 from appliance.voice import ProgramVoice

@@ -27,7 +27,7 @@ from analyzers.policy import PolicyId, Severity
 from appliance.clock import BoxClock
 from appliance.demo.broker import broker
 from appliance.outbox import Outbox
-from appliance.store import Store
+from appliance.store.store import Store
 from sensors.window import SensorId, ViewId
 
 RUNS = 7

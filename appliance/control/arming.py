@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 from pydantic import TypeAdapter, ValidationError
 
-from appliance.remembered import recalled, remember
-from appliance.store import Store, StoreFailed
+from appliance.store.remembered import recalled, remember
+from appliance.store.store import Store, StoreFailed
 from sensors.moment import Moment
 
 SETTING = "arm mode"

@@ -14,8 +14,8 @@ from functools import partial
 from hashlib import sha256
 
 from appliance.control.orders import MAX_SHOWN, AuditAnswer, AuditRow
-from appliance.rows import us, utc
-from appliance.store import Store, StoreFailed
+from appliance.store.rows import us, utc
+from appliance.store.store import Store, StoreFailed
 from sensors.moment import Moment
 
 MAX_OWED = 100

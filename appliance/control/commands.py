@@ -60,7 +60,7 @@ def shelve(
 
 def _shelf_s(span: str, why: str) -> float:
     from alerts.event import MAX_SHELF
-    from appliance.form import read_duration, show_duration
+    from appliance.config.form import read_duration, show_duration
 
     if not why.strip():
         raise ValueError("--why: a silence needs a reason")
@@ -164,7 +164,7 @@ def _give(typed: "Callable[[], Order]", config: Path | None) -> None:
 
 
 def _asked(order: "Order", config: Path | None) -> "Answer | StatusAnswer | AuditAnswer":
-    from appliance.config import ConfigError
+    from appliance.config.configuration import ConfigError
     from appliance.control.client import NoBoxError, ask
 
     try:

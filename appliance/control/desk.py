@@ -8,10 +8,9 @@ from alerts.track import Track
 from analyzers.policy import Policy
 from appliance import __version__
 from appliance.clock import Clock
-from appliance.config import Configuration
+from appliance.config.configuration import Configuration
 from appliance.control.arming import Armed, Arming
 from appliance.control.audit import AuditTrail
-from appliance.control.deliveries import Deliveries
 from appliance.control.orders import Answer
 from appliance.control.place import socket_path
 from appliance.control.server import ControlServer
@@ -28,9 +27,10 @@ from appliance.control.status import (
 from appliance.control.targets import Key
 from appliance.control.track_orders import Reach
 from appliance.control.verbs import Means, Remove, Verbs
+from appliance.deliveries import Deliveries
 from appliance.report import Parts
 from appliance.selftest.run import SelfTest
-from appliance.store import Store
+from appliance.store.store import Store
 from appliance.watch import Watch, watch
 from sensors.window import SensorId
 

@@ -20,10 +20,10 @@ from alerts.channels.listening import MAX_PAYLOAD, Heard
 from alerts.channels.mqtt import MqttChannel
 from alerts.notification import Outcome
 from appliance.allowance import Allowance
+from appliance.config.problems import did_you_mean
+from appliance.config.site_form import DISARMED
 from appliance.control.orders import Acknowledge, Answer, Arm, Clear, Deed, Disarm, Origin, Request, Shelve, Test, Unshelve, refused
 from appliance.control.verbs import Verbs
-from appliance.problems import did_you_mean
-from appliance.site_form import DISARMED
 
 VERBS: Mapping[str, tuple[type[Deed], str]] = {
     "acknowledge": (Acknowledge, '{"what": "press-cell-entry", "who": "anna"}'),

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.filling import fill
-from appliance.yaml_marks import read
+from appliance.config.filling import fill
+from appliance.config.yaml_marks import read
 
 FILE = "control"
 RUNTIME = Path("/run/omniwatch")

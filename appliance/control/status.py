@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from alerts.track import Track
-from appliance.fleet import SensorStatus
+from appliance.children.fleet import SensorStatus
 from sensors.moment import Moment
 
 MAX_LINES = 100

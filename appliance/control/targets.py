@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from alerts.track import Track
 from analyzers.policy import Policy, PolicyId
-from appliance.problems import did_you_mean
+from appliance.config.problems import did_you_mean
 from sensors.window import ViewId
 
 Key = tuple[PolicyId, ViewId]

@@ -18,9 +18,9 @@ from alerts.reason import Reason
 from alerts.track import Track
 from analyzers.policy import Policy
 from appliance.clock import Clock
-from appliance.control.deliveries import Arrival, Deliveries
 from appliance.control.orders import MAX_NAME, MAX_SHOWN, Acknowledge, Answer, Clear, Shelve, Test, Unshelve, refused
 from appliance.control.targets import Key, UnknownTargetError, targets
+from appliance.deliveries import Arrival, Deliveries
 from appliance.pipeline import Pipeline
 
 TrackOrder = Acknowledge | Shelve | Unshelve | Clear | Test

@@ -12,6 +12,7 @@ from typing import assert_never
 from alerts.channels.cloudevents import plain
 from alerts.event import MAX_WHO, MAX_WHY
 from alerts.facts import listed
+from appliance.config.problems import did_you_mean
 from appliance.control.arming import Armed, Arming
 from appliance.control.audit import AuditTrail, Entry
 from appliance.control.orders import (
@@ -39,8 +40,7 @@ from appliance.control.orders import (
 )
 from appliance.control.status import Status
 from appliance.control.track_orders import Reach, command
-from appliance.problems import did_you_mean
-from appliance.store import StoreFailed
+from appliance.store.store import StoreFailed
 from sensors.window import SensorId
 
 Remove = Callable[[SensorId, datetime, datetime], Awaitable[Sequence[str]]]

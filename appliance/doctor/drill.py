@@ -5,7 +5,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from appliance.config import ConfigError
+from appliance.config.configuration import ConfigError
 from appliance.control.client import NoBoxError, ask
 from appliance.control.orders import Answer, Drill
 

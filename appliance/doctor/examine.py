@@ -12,15 +12,15 @@ from rich.console import Console
 from rich.markup import escape
 
 from analyzers.omni.plan import ModelError, plan, this_machine
-from appliance.config import ConfigError, Configuration, Problem, survey
+from appliance.config.configuration import ConfigError, Configuration, Problem, survey
+from appliance.config.keyring import Keyring
+from appliance.config.yaml_marks import SecretName, read
 from appliance.doctor.broker import try_broker
 from appliance.doctor.finding import COLOURS, Finding, Health
 from appliance.doctor.machine import look_at_disk, look_at_machine
 from appliance.doctor.secrecy import look_at_secrets, look_at_state
 from appliance.doctor.sensors import hearing, try_sensors
 from appliance.doctor.telling import try_people, try_speech
-from appliance.keyring import Keyring
-from appliance.yaml_marks import SecretName, read
 
 MAX_MISTAKES = 50
 STATE = Path("/var/lib/omniwatch")

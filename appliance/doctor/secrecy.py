@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from appliance.config.keyring import Keyring
+from appliance.config.problems import HintedError
 from appliance.doctor.finding import Finding, Health
-from appliance.keyring import Keyring
-from appliance.problems import HintedError
 
 READ, ENTER = 0o4, 0o1
 WHO = {3: "its group", 0: "everybody"}

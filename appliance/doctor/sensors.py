@@ -7,10 +7,10 @@ import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from appliance.child import ChildLost
-from appliance.config import Configuration, SensorConfig
+from appliance.children.child import ChildLost
+from appliance.children.sensor_link import SensorLink
+from appliance.config.configuration import Configuration, SensorConfig
 from appliance.doctor.finding import Finding, Health
-from appliance.sensor_link import SensorLink
 from sensors.fault import FaultReason
 from sensors.news import SensorCondition, SensorFigures, SensorNews
 from sensors.settings import SensorSettings, SoundUse

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from alerts.decision import Decision
 from alerts.reason import Reason
 from analyzers.judgement import Judgement
-from appliance.judge_link import JudgeLink
+from appliance.children.judge_link import JudgeLink
 from appliance.pipeline import Pipeline
 from appliance.selftest.clips import SHAPE, Clip
 from appliance.selftest.trip import Passed, Stage

@@ -19,17 +19,17 @@ from alerts.event import Withdrawn
 from alerts.names import SELF_TEST, SELF_TEST_SENSOR
 from alerts.notification import Outcome
 from analyzers.judgement import Judgement
+from appliance.children.judge_link import JudgeLink
+from appliance.children.sensor_link import SensorLink
 from appliance.clock import Clock
-from appliance.control.deliveries import Deliveries
-from appliance.judge_link import JudgeLink
+from appliance.deliveries import Deliveries
 from appliance.pipeline import Pipeline
-from appliance.remembered import recalled, remember
-from appliance.rows import read
 from appliance.selftest.clips import POLICY, SHAPE, VIEW, Clip, settings
 from appliance.selftest.player import Player
 from appliance.selftest.trip import Band, Round, Stage, Trip, answered_by_another, fingerprint, lines, wrong_answer
-from appliance.sensor_link import SensorLink
-from appliance.store import Store, StoreFailed
+from appliance.store.remembered import recalled, remember
+from appliance.store.rows import read
+from appliance.store.store import Store, StoreFailed
 from appliance.watch import Watch
 from sensors.moment import Moment
 from sensors.window import SensorId, WindowId

@@ -22,7 +22,7 @@ from analyzers.judgement import JudgeKind
 from analyzers.policy import PolicyId, Severity
 from appliance.clock import BoxClock
 from appliance.outbox import Outbox
-from appliance.store import MEMORY, Store
+from appliance.store.store import MEMORY, Store
 from sensors.window import SensorId, ViewId
 
 TOPICS = Topics(site="plant-7", box="press-hall")

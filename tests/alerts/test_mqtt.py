@@ -15,7 +15,7 @@ import pytest
 
 from alerts.notification import Outcome
 from analyzers.policy import PolicyId
-from appliance.store import Store
+from appliance.store.store import Store
 from sensors.window import SensorId, ViewId
 from tests.alerts.mosquitto import ROOT, TOPICS, Broker, Listener, ids, note, now, running, until
 

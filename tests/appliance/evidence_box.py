@@ -21,13 +21,13 @@ from analyzers.cue_judge import CueJudge
 from analyzers.judgement import JudgeKind, Judgement, Verdict
 from analyzers.policy import Acknowledge, Policy, PolicyId
 from analyzers.queue import Queue
-from appliance.clip_helper import helped
-from appliance.config import Configuration, SensorConfig
-from appliance.evidence import Evidence, Means
-from appliance.evidence_form import EvidenceConfig, EvidenceUse
-from appliance.evidence_room import EvidenceRoom
+from appliance.config.configuration import Configuration, SensorConfig
+from appliance.config.evidence_form import EvidenceConfig, EvidenceUse
+from appliance.evidence.clip_helper import helped
+from appliance.evidence.evidence import Evidence, Means
+from appliance.evidence.room import EvidenceRoom
 from appliance.pipeline import Pipeline
-from appliance.store import Store
+from appliance.store.store import Store
 from appliance.watch import Watch
 from sensors.cut import Cut, CutOrder, Uncut
 from sensors.moment import BootId, Moment

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from appliance.control.audit import CHECKED_AT_A_TIME, AuditTrail, Entry
-from appliance.store import MEMORY, Store
-from appliance.sweep import Retention, sweep
+from appliance.store.store import MEMORY, Store
+from appliance.store.sweep import Retention, sweep
 from sensors.moment import BootId, Moment
 
 NOW = Moment(utc=datetime(2026, 5, 4, 12, tzinfo=UTC), boot_ns=0, boot_id=BootId("b"))

@@ -8,8 +8,8 @@ import pytest
 from alerts.timing import timing
 from analyzers.gate import SENSE_OF
 from analyzers.policy import CueRule, Policy, Severity, Trigger
-from appliance.catalogue import read_catalogue
-from appliance.config import ConfigError, Configuration, load
+from appliance.config.catalogue import read_catalogue
+from appliance.config.configuration import ConfigError, Configuration, load
 from sensors.cues import CueName
 from sensors.settings import WindowShape
 from sensors.window import Sense

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from analyzers.policy import Severity
 from appliance.check import run_check
-from appliance.config import Configuration, load
+from appliance.config.configuration import Configuration, load
 from appliance.outlook import LONGEST_PATROL, SensorLine, outlook
 from tests.analyzers.husk import lay, sized
 

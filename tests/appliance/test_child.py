@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.child import MAX_UNSENT, Child, ChildLost, Program, secret_descriptor
+from appliance.children.child import MAX_UNSENT, Child, ChildLost, Program, secret_descriptor
 
 CHILDREN = {"PYTHONPATH": str(Path(__file__).parent / "children")}
 

@@ -14,8 +14,8 @@ from analyzers.interview import Quantization
 from analyzers.judgement import JudgeKind
 from analyzers.policy import Acknowledge, CueRule, OnNoData, Severity, Trigger
 from analyzers.schedule import parse
-from appliance.config import MAX_SLOT_BYTES, ConfigError, Configuration, Credentials, JudgeConfig, MetricsConfig, load, slots
-from appliance.keyring import Keyring
+from appliance.config.configuration import MAX_SLOT_BYTES, ConfigError, Configuration, Credentials, JudgeConfig, MetricsConfig, load, slots
+from appliance.config.keyring import Keyring
 from sensors.cues import Box, CueName
 from sensors.secret import Secret
 from sensors.settings import SensorSettings, SoundUse, WindowShape, Zone

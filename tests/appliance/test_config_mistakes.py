@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from appliance.config import ConfigError, Problem, load
+from appliance.config.configuration import ConfigError, Problem, load
 
 GOOD = """\
 site: plant

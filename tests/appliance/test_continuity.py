@@ -12,8 +12,8 @@ import pytest
 from alerts.alert import Change
 from alerts.decision import Decision
 from alerts.track import Track
-from appliance.database import DatabaseSettings
-from appliance.store import Store, StoreFailed
+from appliance.store.database import DatabaseSettings
+from appliance.store.store import Store, StoreFailed
 from tests.appliance.test_pipeline import Way, story
 from tests.appliance.test_store import alert, at, decided, fill, told
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from appliance.database import Database, DatabaseSettings, StoreFailed, StoreInUse
-from appliance.database_file import MAX_KEPT_ASIDE
-from appliance.migrations import VERSION, version
+from appliance.store.database import Database, DatabaseSettings, StoreFailed, StoreInUse
+from appliance.store.database_file import MAX_KEPT_ASIDE
+from appliance.store.migrations import VERSION, version
 
 
 def test_a_disk_that_hangs_costs_a_deadline_and_not_the_event_loop() -> None:
@@ -113,7 +113,7 @@ def test_a_second_appliance_on_the_same_file_is_refused(tmp_path: Path) -> None:
     script = """
 import asyncio, sys
 from pathlib import Path
-from appliance.database import Database, DatabaseSettings
+from appliance.store.database import Database, DatabaseSettings
 async def hold():
     await Database.open(DatabaseSettings(path=Path(sys.argv[1])))
     print("open", flush=True)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.database import Database, DatabaseSettings, StoreFailed
-from appliance.database_file import BALLAST_BYTES
+from appliance.store.database import Database, DatabaseSettings, StoreFailed
+from appliance.store.database_file import BALLAST_BYTES
 
 ADD_GAP = "INSERT INTO gap (start_us, end_us, same_boot) VALUES (?, ?, 0)"
 ADD_OUTBOX = "INSERT INTO outbox (id, channel, created_us, body) VALUES (?, 'mqtt', 0, '{}')"

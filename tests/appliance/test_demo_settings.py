@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.config import load
+from appliance.config.configuration import load
 from appliance.demo.broker import Broker
 from appliance.demo.settings import hall_config, source_config
 

@@ -11,9 +11,9 @@ import pytest
 
 from alerts.channels.mqtt import MqttChannel
 from alerts.channels.topics import Topics
-from appliance.config import Configuration, load
-from appliance.discovery import Discovery
-from appliance.store import MEMORY, Store
+from appliance.broker.discovery import Discovery
+from appliance.config.configuration import Configuration, load
+from appliance.store.store import MEMORY, Store
 from tests.alerts.mosquitto import Broker, Listener, now, until
 
 pytestmark = pytest.mark.broker

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from alerts.channels.mqtt_settings import MqttSettings
-from appliance.config import load
+from appliance.config.configuration import load
+from appliance.config.keyring import Keyring
 from appliance.doctor import sensors
 from appliance.doctor.broker import try_broker
 from appliance.doctor.examine import examine, run_doctor
@@ -22,7 +23,6 @@ from appliance.doctor.finding import Finding, Health
 from appliance.doctor.machine import _probe, look_at_disk
 from appliance.doctor.secrecy import look_at_secrets, look_at_state
 from appliance.doctor.sensors import hearing, try_sensors
-from appliance.keyring import Keyring
 from sensors.secret import Secret
 from tests.appliance.conftest import Broker, Listener, free_port
 from tests.sensors.harness import Scene, record

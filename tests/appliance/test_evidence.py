@@ -15,11 +15,11 @@ import pytest
 
 from alerts.event import Verb
 from analyzers.judgement import Verdict
-from appliance.clip_helper import helped
-from appliance.clip_rows import CLIP, WANTED, Wanted
-from appliance.evidence import MAX_ATTEMPTS, MAX_WANTED
-from appliance.evidence_form import EvidenceUse
-from appliance.rows import text
+from appliance.config.evidence_form import EvidenceUse
+from appliance.evidence.clip_helper import helped
+from appliance.evidence.evidence import MAX_ATTEMPTS, MAX_WANTED
+from appliance.store.clip_rows import CLIP, WANTED, Wanted
+from appliance.store.rows import text
 from sensors.cues import Box
 from sensors.cut import Cut, CutOrder, Uncut
 from sensors.segment import listed

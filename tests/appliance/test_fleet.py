@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from appliance.children.fleet import Fleet, SensorStatus, Uses
 from appliance.clock import BoxClock
-from appliance.config import load
-from appliance.fleet import Fleet, SensorStatus, Uses
+from appliance.config.configuration import load
 from appliance.metrics import Metrics
 from sensors.moment import NANOSECONDS, BootId, Moment
 from sensors.news import Mute, SensorCondition, SensorFigures, SensorNews

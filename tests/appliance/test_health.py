@@ -13,7 +13,7 @@ from alerts.flood import FloodRule
 from analyzers.cue_judge import CueJudge
 from analyzers.interview import JudgeCondition, JudgeNews
 from analyzers.queue import Queue
-from appliance.fleet import Fleet, Uses
+from appliance.children.fleet import Fleet, Uses
 from appliance.health import Health, Looks
 from appliance.metrics import Metrics
 from appliance.pipeline import Pipeline

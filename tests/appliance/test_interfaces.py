@@ -9,8 +9,8 @@ import pytest
 from pydantic import TypeAdapter
 from ruamel.yaml import YAML
 
+from appliance.broker.interfaces import TOLD, TOPICS, asyncapi, schemas
 from appliance.control.mqtt_orders import VERBS, decode
-from appliance.interfaces import TOLD, TOPICS, asyncapi, schemas
 from tests.appliance.conftest import Appliance, Listener, eventually
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -30,7 +30,7 @@ def assert_fits(name: str, body: object) -> None:
 
 
 def test_the_committed_schemas_and_asyncapi_file_are_those_that_the_types_make() -> None:
-    stale = "stale: python -m appliance.interfaces docs"
+    stale = "stale: python -m appliance.broker.interfaces docs"
     made = schemas()
     assert {path.name.removesuffix(".schema.json") for path in (DOCS / "schemas").iterdir()} == made.keys(), stale
     for name, schema in made.items():

@@ -14,8 +14,8 @@ from analyzers.interview import JudgeCondition, JudgeNews, JudgeSettings
 from analyzers.judge import Question
 from analyzers.judgement import Cause, Verdict
 from analyzers.policy import Policy, PolicyId
-from appliance.child import ChildLost
-from appliance.judge_link import Budget, JudgeLink, Work
+from appliance.children.child import ChildLost
+from appliance.children.judge_link import Budget, JudgeLink, Work
 from sensors.cues import Cues
 from sensors.moment import BootId, Moment
 from sensors.window import Sense, SensorId, View, ViewId, Window, WindowId

@@ -8,8 +8,8 @@ from pydantic import ValidationError
 from analyzers.interview import Quantization
 from analyzers.judgement import JudgeKind
 from analyzers.omni.plan import plan, this_machine
-from appliance.config import JudgeConfig
-from appliance.site_form import JudgeForm
+from appliance.config.configuration import JudgeConfig
+from appliance.config.site_form import JudgeForm
 from appliance.wiring import judge_budget
 
 MODEL = Path(__file__).parents[2] / "appliance" / "demo" / "model"

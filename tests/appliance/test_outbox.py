@@ -12,7 +12,7 @@ from alerts.notification import Delivery, Notification, Outcome, notification_id
 from analyzers.judgement import JudgeKind
 from analyzers.policy import PolicyId, Severity
 from appliance.outbox import MAX_UNDURABLE, ROWS_A_WAVE, Outbox, backoff_s
-from appliance.store import MEMORY, DatabaseSettings, Store, StoreFailed
+from appliance.store.store import MEMORY, DatabaseSettings, Store, StoreFailed
 from sensors.moment import BootId, Moment
 from sensors.window import SensorId, ViewId
 

@@ -12,7 +12,7 @@ from alerts.channels.people import TOLD, PersonSettings
 from analyzers.policy import Severity
 from appliance import check
 from appliance.check import run_check
-from appliance.config import ConfigError, Configuration, load
+from appliance.config.configuration import ConfigError, Configuration, load
 from appliance.telling import audiences
 from sensors.secret import Secret
 

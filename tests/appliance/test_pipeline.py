@@ -21,7 +21,7 @@ from analyzers.judgement import Cause, JudgeKind, Judgement, Verdict
 from analyzers.policy import CueRule, Policy, PolicyId
 from analyzers.queue import Queue
 from appliance.pipeline import Pipeline
-from appliance.store import StoreFailed
+from appliance.store.store import StoreFailed
 from appliance.watch import Watch
 from sensors.cues import CueName, Cues
 from sensors.moment import BootId, Moment

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.config import Configuration, load
+from appliance.config.configuration import Configuration, load
 from appliance.reload import reload
 
 BOX = """\

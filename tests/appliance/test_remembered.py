@@ -4,8 +4,8 @@ import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 
-from appliance.remembered import recalled, remember
-from appliance.store import Store
+from appliance.store.remembered import recalled, remember
+from appliance.store.store import Store
 from sensors.moment import BootId, Moment
 
 NOW = Moment(utc=datetime(2026, 3, 2, tzinfo=UTC), boot_ns=0, boot_id=BootId("boot"))

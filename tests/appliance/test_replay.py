@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from appliance.children.judge_link import JudgeLink
 from appliance.clock import RecordedClock
-from appliance.judge_link import JudgeLink
-from appliance.recordings import MistypedError, Typed, judge_recordings, read_start
-from appliance.replay import Replayed, ReplayFailed
+from appliance.replay.recordings import MistypedError, Typed, judge_recordings, read_start
+from appliance.replay.replay import Replayed, ReplayFailed
 from tests.appliance.test_pipeline import START, Way, window
 
 BOX = """\

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from appliance.policy_form import CatalogueForm, PolicyForm, UseForm
-from appliance.schema import catalogue_schema, json_schema
-from appliance.sensor_form import SensorForm
-from appliance.site_form import SiteForm
+from appliance.config.policy_form import CatalogueForm, PolicyForm, UseForm
+from appliance.config.schema import catalogue_schema, json_schema
+from appliance.config.sensor_form import SensorForm
+from appliance.config.site_form import SiteForm
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 SCHEMAS = {"appliance": json_schema(), "catalogue": catalogue_schema()}
@@ -29,7 +29,7 @@ def parts(schema: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - any part o
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_the_committed_schema_is_the_one_that_the_forms_make(name: str) -> None:
     committed = json.loads((CONFIGS / f"{name}.schema.json").read_text())
-    assert committed == SCHEMAS[name], "stale: python -m appliance.schema configs"
+    assert committed == SCHEMAS[name], "stale: python -m appliance.config.schema configs"
 
 
 @pytest.mark.parametrize("name", SCHEMAS)

@@ -16,7 +16,7 @@ from analyzers.judgement import Cause, Fingerprint, JudgeKind, Judgement, Verdic
 from appliance.selftest.clips import POLICY, VIEW, Clip
 from appliance.selftest.render import render
 from appliance.selftest.trip import MARGIN, Band, Passed, Round, Stage, Trip, answered_by_another, fingerprint, lines, wrong_answer
-from appliance.store import Store
+from appliance.store.store import Store
 from sensors.moment import BootId, Moment
 from tests.appliance.conftest import Appliance, Broker, Listener, eventually
 from tests.appliance.test_orders import omniwatch, status

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.child import ChildLost
-from appliance.sensor_link import SensorLink
+from appliance.children.child import ChildLost
+from appliance.children.sensor_link import SensorLink
 from sensors.news import SensorFigures, SensorNews
 from sensors.settings import SensorSettings, WindowShape
 from sensors.slots import SlotLayout

@@ -5,7 +5,7 @@ import pytest
 
 from analyzers.judgement import Cause, Fingerprint, JudgeKind, Judgement, Verdict
 from analyzers.policy import PolicyId
-from appliance.spans import MAX_HOLE, MAX_SPAN, MAX_WAITING, Spans
+from appliance.store.spans import MAX_HOLE, MAX_SPAN, MAX_WAITING, Spans
 from sensors.moment import BootId, Moment
 from sensors.window import SensorId, ViewId
 

@@ -11,7 +11,7 @@ from alerts.alert import Change
 from alerts.channels.speech import Engine, SpeechSettings
 from analyzers.policy import Severity
 from appliance.check import run_check
-from appliance.config import ConfigError, Configuration, load
+from appliance.config.configuration import ConfigError, Configuration, load
 from appliance.reload import waits_for_restart
 from appliance.telling import audiences
 

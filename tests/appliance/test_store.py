@@ -15,9 +15,9 @@ from alerts.reason import Reason
 from alerts.track import Track
 from analyzers.judgement import JudgeKind, Judgement, Verdict
 from analyzers.policy import PolicyId, Severity
-from appliance.database import Database
-from appliance.rows import tracks
-from appliance.store import MEMORY, DatabaseSettings, Retention, Store, StoreFailed
+from appliance.store.database import Database
+from appliance.store.rows import tracks
+from appliance.store.store import MEMORY, DatabaseSettings, Retention, Store, StoreFailed
 from sensors.moment import BootId, Moment
 from sensors.window import SensorId, ViewId
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.child import ChildLost
-from appliance.supervisor import Backoff, Pulse, Systemd, keep, ping
+from appliance.children.child import ChildLost
+from appliance.children.supervisor import Backoff, Pulse, Systemd, keep, ping
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from analyzers.judgement import JudgeKind
 from analyzers.policy import PolicyId, Severity
 from appliance import voice
 from appliance.outbox import Outbox
-from appliance.store import MEMORY, Store
+from appliance.store.store import MEMORY, Store
 from appliance.voice import ProgramVoice
 from sensors.moment import NANOSECONDS, BootId, Moment
 from sensors.news import Mute

@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 
-from appliance.child import own_bytes
+from appliance.children.child import own_bytes
 from tests.appliance.conftest import Appliance, Listener, eventually
 from tests.drills.conftest import OPENING_S
 

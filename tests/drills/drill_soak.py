@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from appliance.child import own_bytes
+from appliance.children.child import own_bytes
 from tests.appliance.conftest import Appliance, Broker, Listener, eventually
 
 MINUTES, EVERY_S = 120.0, 10.0

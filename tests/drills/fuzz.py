@@ -15,8 +15,8 @@ from time import process_time
 
 from analyzers.interview import Answers, JudgeCondition, JudgeNews, Policies
 from analyzers.judgement import JudgeKind, Judgement, Verdict
-from appliance import judge_link, sensor_link
-from appliance.config import ConfigError, load
+from appliance.children import judge_link, sensor_link
+from appliance.config.configuration import ConfigError, load
 from appliance.control.orders import REPLIES, REQUESTS, Acknowledge, Answer, AskAudit, AskStatus, Request, Shelve
 from sensors.news import Release, SensorCondition, SensorFigures, SensorNews
 from sensors.settings import SensorSettings, WindowShape

@@ -6,9 +6,9 @@ from typing import Any
 
 from alerts.channels.homeassistant import components
 from alerts.channels.topics import Topics
-from appliance.config import load
+from appliance.broker.discovery import described
+from appliance.config.configuration import load
 from appliance.control.mqtt_orders import decode
-from appliance.discovery import described
 from tests.appliance.conftest import Appliance, Broker
 from tests.appliance.test_interfaces import assert_fits, kind_of
 from tests.homeassistant.record import DESCRIPTION, LOGIN, RECORDING

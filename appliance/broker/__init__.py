@@ -1,0 +1,1 @@
+"""What the box says of itself at its broker, and to Home Assistant."""

@@ -1,0 +1,56 @@
+"""All that a box says and hears at its broker besides alarms: how it stands, what Home Assistant is told of it, and people's orders."""
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+
+from alerts.channels.current import Figures
+from alerts.channels.mqtt import MqttChannel
+from alerts.track import Track
+from appliance.broker.discovery import Discovery
+from appliance.broker.presence import Presence, Sensors
+from appliance.children.supervisor import Backoff, keep
+from appliance.config.configuration import Configuration
+from appliance.control.desk import Desk
+from appliance.control.mqtt_orders import Fate, MqttOrders
+from appliance.metrics import Metrics
+from appliance.store.store import Store
+from sensors.moment import Moment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sights:
+    """Where what is published is looked up."""
+
+    tracks: Callable[[], tuple[Track, ...]]
+    sensors: Callable[[], Sensors]
+    figures: Callable[[], Figures]
+
+
+class BrokerLink:
+    """It begins with the channel's first connection."""
+
+    def __init__(self, channel: MqttChannel, configuration: Configuration, *, desk: Desk, store: Store, metrics: Metrics) -> None:
+        """`configuration`: the one that the box was started with."""
+        wants = configuration.mqtt
+        self._desk = desk
+        self._channel = channel
+        self._discovery = Discovery(channel, store, wants.home_assistant if wants else None)
+        self._counts = metrics.mqtt_orders
+        self._orders = MqttOrders(channel, desk.verbs, self._ordered) if wants and wants.commands else None
+
+    def configure(self, configuration: Configuration) -> None:
+        """What is watched from now on."""
+        self._discovery.configure(configuration)
+
+    def _ordered(self, fate: Fate, count: int) -> None:
+        self._counts.labels(fate.value).inc(count)
+
+    def loops(self, sights: Sights, now: Callable[[], Moment]) -> dict[str, Coroutine[None, None, None]]:
+        """What has to run, by name."""
+        presence = Presence(self._channel, now)
+        work = {"discovery": self._discovery.run, **({"orders": self._orders.run} if self._orders else {})}
+        return {
+            "presence": presence.run(sights.tracks, sights.sensors, sights.figures, armed=lambda: self._desk.arming.now),
+            "mqtt": keep("mqtt", self._channel.run, Backoff(), lambda _problem: None),
+            **{name: keep(name, run, Backoff(), lambda _problem: None) for name, run in work.items()},
+        }

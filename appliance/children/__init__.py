@@ -1,0 +1,1 @@
+"""The processes under the supervisor: started, listened to, bounded and replaced."""

@@ -1,0 +1,1 @@
+"""What the owner has written: read, checked, and as frozen values. It starts nothing."""

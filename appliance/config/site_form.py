@@ -1,0 +1,263 @@
+"""What an owner writes of the box as a whole: where it stands, its judge, and whom it tells. The whole file is a `SiteForm`."""
+
+import re
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, InstanceOf, ValidationInfo, WithJsonSchema, field_validator
+from pydantic.config import JsonDict
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from alerts.channels.mqtt_settings import Protocol
+from alerts.flood import FloodRule
+from analyzers.interview import Quantization
+from appliance.config.evidence_form import EvidenceForm
+from appliance.config.form import Bytes, Form, Id, Line, Truth, Wait, Whole, between, read_duration
+from appliance.config.people_form import MAX_PEOPLE, PersonForm
+from appliance.config.policy_form import MAX_MODES, MAX_POLICIES, Entry
+from appliance.config.problems import HintedError, did_you_mean
+from appliance.config.sensor_form import SensorForm
+from appliance.config.speech_form import SpeechForm
+from appliance.config.yaml_marks import SecretName
+
+MAX_SITE_SENSORS = 64
+DISARMED = "disarmed"
+FLOOD_SPAN = (timedelta(minutes=1), timedelta(days=1))
+
+
+class JudgeChoice(StrEnum):
+    """Who answers."""
+
+    OMNI = "omni"
+    CUES = "cues"
+
+
+class StandIn(StrEnum):
+    """Who answers while the model cannot."""
+
+    CUES = "cues"
+    NONE = "none"
+
+
+class Device(StrEnum):
+    """Where a model runs."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+def read_timezone(name: str) -> str:
+    """A time zone that this machine knows."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise HintedError(f'"{name}" is no time zone', did_you_mean(name, available_timezones()) or "write one like Europe/Berlin") from None
+    return name
+
+
+def read_flood(value: object) -> FloodRule:
+    """`10 in 10m`."""
+    found = re.fullmatch(r"(\d{1,4}) in (\w+)", value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError("write how many alarms in what time are a flood, like 10 in 10m")
+    if not 2 <= int(found[1]) <= 1000:
+        raise ValueError("a flood is 2 to 1000 alarms")
+    return FloodRule(count=int(found[1]), span=between(*FLOOD_SPAN)(read_duration(found[2])))
+
+
+def read_listen(value: object) -> tuple[str, int]:
+    """`127.0.0.1:9464`, `[::1]:9464` or `hostname:9464`."""
+    found = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})", value) if isinstance(value, str) else None
+    if found is None or not 0 < int(found[3]) < 65536:
+        raise ValueError("write ADDRESS:PORT, like 127.0.0.1:9464; a port is 1 to 65535")
+    return found[1] or found[2], int(found[3])
+
+
+def read_host(name: str) -> str:
+    """A name or an address, and nothing else."""
+    if not re.fullmatch(r"[A-Za-z0-9._:-]{1,253}", name):
+        raise ValueError("write the broker's name or address alone, like broker.lan; the port has a key of its own")
+    return name
+
+
+def read_self_test(value: object) -> object:
+    """`off` is none."""
+    if isinstance(value, str) and value != "off":
+        raise HintedError(f'"{value}" says neither whether nor how often', "write off, or {every: 1h}")
+    return None if value == "off" else value
+
+
+def show_off(schema: JsonDict) -> None:
+    """What editors are told: the word is `off`, which None stands for here."""
+    if isinstance(choices := schema.get("anyOf"), list):
+        choices[:] = [{"const": "off"} if choice == {"type": "null"} else choice for choice in choices]
+
+
+def read_modes(modes: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of arm modes, each once."""
+    if DISARMED in modes:
+        raise ValueError(f'"{DISARMED}" is what the box is when it is not armed; call the mode something else')
+    if len(set(modes)) < len(modes):
+        raise ValueError("names a mode twice")
+    return modes
+
+
+def read_protocol(value: object) -> object:
+    """`5` is a number in YAML and a version here."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+FilePath = Annotated[str, Field(min_length=1, max_length=1000)]
+Host = Annotated[str, AfterValidator(read_host)]
+Port = Annotated[Whole, Field(ge=1, le=65535)]
+
+
+class JudgeForm(Form):
+    """Who answers the policies' questions."""
+
+    kind: JudgeChoice = JudgeChoice.CUES
+    """`omni`: a local Qwen3-Omni model. `cues`: no model, only each policy's `fallback`."""
+    model: FilePath | None = None
+    """The model's folder, relative to this file. Needed with `kind: omni`."""
+    quantization: Quantization = Quantization.NF4
+    """How weights are held: `nf4` (21 GB for 30B-A3B), `nf4-double` (19 GB), `int8` (34 GB) or `none` (63 GB); on a CPU more."""
+    device: Device = Device.AUTO
+    """`auto` takes a GPU if there is one; `cuda` insists on it; `cpu`."""
+    threads: Annotated[Whole, Field(ge=1, le=256)] | None = None
+    """Threads for a model on the CPU. Default: all processors but one."""
+    max_age: Wait = timedelta(seconds=20)
+    """A window that has waited so long for the judge is shed and counted."""
+    deadline: Wait = timedelta(seconds=30)
+    """A batch that takes longer ends the judge's process, which is started again."""
+    loading: Wait = timedelta(minutes=30)
+    """How long the model may take to load."""
+    memory: Annotated[Bytes, Field(ge=100_000_000)] | None = None
+    """What the judge's process may have of the box's memory, like `24GB`; one that has more is ended and started again.
+    Default: half as much again as the model should need, and 2 GB."""
+    fallback: StandIn = StandIn.CUES
+    """Who answers while the model loads or is away: `cues`, by each policy's `fallback`, or `none`."""
+
+
+def read_prefix(text: str) -> str:
+    """The beginning of topics."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*", text) or len(text) > 100:
+        raise ValueError("write it as in Home Assistant's MQTT settings, like homeassistant")
+    return text
+
+
+def read_switch(value: object) -> object:
+    """`true` for a form without any keys, `false` for none at all."""
+    if not isinstance(value, bool | dict):
+        raise ValueError("write true, or {prefix: NAME}")  # noqa: TRY004 - the owner's words, told as a problem of the file
+    return value if isinstance(value, dict) else {} if value else None
+
+
+class Switched:
+    """`true` and `false` as well, for editors."""
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """What the form takes, or a truth."""
+        return {"anyOf": [{"type": "boolean"}, *(each for each in handler(core)["anyOf"] if each != {"type": "null"})]}
+
+
+class HomeAssistantForm(Form):
+    """How Home Assistant finds this box."""
+
+    prefix: Annotated[str, AfterValidator(read_prefix)] = "homeassistant"
+    """The discovery prefix in Home Assistant's MQTT settings, where it was changed."""
+
+
+class MqttForm(Form):
+    """The broker that alarms are published to."""
+
+    host: Host
+    """Its name or address."""
+    port: Port | None = None
+    """Default: 1883, with tls 8883."""
+    tls: Truth = False
+    """Whether the connection is encrypted."""
+    ca: FilePath | None = None
+    """The certificate of the authority that the broker's is checked against. Default: the system's authorities."""
+    certificate: FilePath | None = None
+    """This box's own certificate, where the broker asks for one."""
+    key: FilePath | None = None
+    """Its key, without a password."""
+    username: Line | None = None
+    """The name to log in with."""
+    password: Annotated[InstanceOf[SecretName], WithJsonSchema({"type": "string"})] | None = None
+    """`!secret NAME`."""
+    protocol: Annotated[Protocol, BeforeValidator(read_protocol), WithJsonSchema({"enum": [5, "5", "3.1.1"]})] = Protocol.V5
+    """`5`, or `3.1.1` for an old broker: it then does not say when it refuses an alarm, and keeps the states of a box that has died."""
+    keepalive: Annotated[Wait, AfterValidator(between(timedelta(seconds=5), timedelta(hours=1)))] = timedelta(seconds=30)
+    """After one and a half times this without a sign of life either end gives the connection up."""
+    commands: Truth = False
+    """Whether orders are taken over the broker: acknowledge, shelve, arm and others. Who may give them is for the broker's access rules to say."""
+    home_assistant: Annotated[HomeAssistantForm | None, BeforeValidator(read_switch), Switched()] = None
+    """`true`: Home Assistant finds the box by itself, with its alarms and sensors. With a prefix of its own: `{prefix: NAME}`."""
+
+
+class NotifyForm(Form):
+    """Whom alarms are told."""
+
+    mqtt: MqttForm | None = None
+    """An MQTT broker."""
+    speech: SpeechForm | None = None
+    """A loudspeaker at the box."""
+    people: tuple[PersonForm, ...] = Field(default=(), max_length=MAX_PEOPLE)
+    """People, each through a service of their own."""
+
+
+class SelfTestForm(Form):
+    """The box's test of itself."""
+
+    every: Annotated[Wait, AfterValidator(between(timedelta(minutes=1), timedelta(days=7)))] = timedelta(hours=1)
+    """How often, beside once after each start. One that has failed is made again sooner."""
+
+
+class MetricsForm(Form):
+    """What Prometheus reads."""
+
+    listen: Annotated[tuple[str, int], BeforeValidator(read_listen), WithJsonSchema({"type": "string"})] = ("127.0.0.1", 9464)
+    """ADDRESS:PORT. Anybody who reaches it can read the names of sensors and policies."""
+
+
+class SiteForm(Form):
+    """A box: its sensors, its judge, its policies, and whom it tells."""
+
+    site: Id
+    """The site's name: the second part of every topic."""
+    box: Id
+    """The box's name on the site: the third part of every topic."""
+    timezone: Annotated[str, Field(max_length=64), AfterValidator(read_timezone)]
+    """The site's time zone, for schedules: Europe/Berlin."""
+    state: FilePath = "/var/lib/omniwatch"
+    """The folder of the database."""
+    evidence: EvidenceForm = EvidenceForm()
+    """How much is kept of what sensors saw and heard around alarms."""
+    flood: Annotated[FloodRule, BeforeValidator(read_flood), WithJsonSchema({"type": "string", "examples": ["10 in 10m"]})] = FloodRule()
+    """So many alarms in so short a time are a flood: one alarm then says so, and only critical ones are still told singly."""
+    metrics: MetricsForm = MetricsForm()
+    """Where metrics are served."""
+    sensors: dict[Id, SensorForm] = Field(min_length=1, max_length=MAX_SITE_SENSORS)
+    """The cameras and microphones, by name."""
+    judge: JudgeForm = JudgeForm()
+    """Who answers. Default: cues alone."""
+    modes: Annotated[tuple[Id, ...], Field(min_length=1, max_length=MAX_MODES), AfterValidator(read_modes)] = ("home", "away", "night")
+    """The modes in which the box can be armed. The first is that of a box that nobody has armed yet."""
+    policies: tuple[Entry, ...] = Field(default=(), max_length=MAX_POLICIES)
+    """The questions: policies of one's own, and policies of catalogues that are put to use."""
+    self_test: Annotated[SelfTestForm | None, BeforeValidator(read_self_test), Field(json_schema_extra=show_off)] = SelfTestForm()
+    """How the box tries itself out, or `off`: two clips whose answers are known go the whole way of an alarm, marked as a test."""
+    notify: NotifyForm = NotifyForm()
+    """Whom alarms are told. Default: nobody; they are in the database and the metrics."""
+
+    @field_validator("judge")
+    @classmethod
+    def _model(cls, judge: JudgeForm, _info: ValidationInfo) -> JudgeForm:
+        if judge.kind is JudgeChoice.OMNI and judge.model is None:
+            raise ValueError("`kind: omni` needs `model`, the folder of the model; without a model write `kind: cues`")
+        return judge

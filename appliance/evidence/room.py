@@ -1,0 +1,206 @@
+"""The room that evidence takes: what is too old, too much, or forgotten goes, and what the rows and the disk say of each other is made true.
+
+What nobody has seen to yet never makes room for anything: when there is nothing else to delete, no more is kept, and that is said.
+"""
+
+import logging
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal, TypeVar
+
+from alerts.evidence import Clip
+from appliance.config.evidence_form import EvidenceConfig
+from appliance.evidence import files as evidence_files
+from appliance.evidence.files import Room, apart
+from appliance.store import clip_rows
+from appliance.store.clip_rows import ClipId, ClipRow, Gone
+from appliance.store.store import Store
+from appliance.store.sweep import WallClock
+from sensors.moment import Moment
+from sensors.settings import SegmentSettings
+from sensors.window import SensorId
+
+log = logging.getLogger("omniwatch.evidence")
+
+T = TypeVar("T")
+
+AT_ONCE = 50
+"""Clips that are deleted in one turn."""
+FORGOTTEN_AFTER = timedelta(days=400)
+"""Rows of clips that are gone are kept as long as the alerts that they belong to."""
+UNKNOWN = timedelta(minutes=10)
+"""How far from its file's time a clip may reach whose row was lost."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removed:
+    """One thing that was deleted because somebody said so."""
+
+    what: Literal["clip", "poster", "promise", "segment"]
+    name: str
+    sensor: SensorId
+    start: datetime
+    end: datetime
+    bytes: int
+
+    def __str__(self) -> str:
+        """For people."""
+        since, until = (each.astimezone(UTC).isoformat(timespec="seconds") for each in (self.start, self.end))
+        what = "a clip that was still to be made" if self.what == "promise" else self.what
+        return f"{what} {self.name} of {self.sensor}, {since} to {until}, {self.bytes / 1e6:.1f} MB"
+
+
+class EvidenceRoom:
+    """The folder of clips, the rows that belong to them, and the rings of segments."""
+
+    def __init__(self, store: Store, state: Path, start: Moment) -> None:
+        """Clips lie in `evidence` below `state`."""
+        self.folder = state / "evidence"
+        self.config = EvidenceConfig()
+        self.rings: Mapping[SensorId, SegmentSettings] = {}
+        self.full = ""
+        """Why no more is kept; empty while there is room."""
+        self.bytes = 0
+        self.seen = Room(segment_bytes=0, database_bytes=0, free=1.0, oldest_s=MappingProxyType({}))
+        self.gone: Counter[str] = Counter()
+        """Clips that were deleted, by why."""
+        self._store = store
+        self._state = state
+        self._wall = WallClock(start, store.opened.gap_from)
+
+    async def reconcile(self, now: Moment) -> None:
+        """At the start: files without a row are adopted where they are whole, and deleted where not; rows without a file are ended."""
+        kept, wanted = await self._do(lambda connection: tuple(clip_rows.of_state(connection, state) for state in ("kept", "wanted")))
+        lying = await apart(lambda: evidence_files.whole(self.folder))
+        clips = {row.id: clip for row in kept if (clip := row.clip())}
+        needed = {each.id: evidence_files.stem(each.id, want.moment) for each in wanted if (want := each.wanted()) and want.clip}
+        for missing in clips.keys() - lying.keys():
+            await self._end(missing, "removed", Gone(why="its file is missing", clip=clips[missing]))
+            log.error("the clip %s is missing: its row has no file any more", clips[missing].file)
+        for unclaimed in lying.keys() - clips.keys() - needed.keys():
+            await self._adopt(unclaimed, lying[unclaimed], now)
+        leftovers = await apart(lambda: evidence_files.clear_leftovers(self.folder, needed.values()))
+        if leftovers:
+            log.warning("%d files of clips that were never finished were deleted", leftovers)
+
+    async def _adopt(self, clip: ClipId, name: str, now: Moment) -> None:
+        """The database was lost, and the clip was not."""
+        path = self.folder / name
+        status = await apart(path.stat)
+        at = datetime.fromtimestamp(status.st_mtime, UTC)
+        moment = Moment(utc=at, boot_ns=now.boot_ns - round((now.utc - at).total_seconds() * 1e9), boot_id=now.boot_id)
+        poster = f"{name.rpartition('.')[0]}{evidence_files.POSTER}"
+        has_poster = await apart((self.folder / poster).is_file)
+        found = Clip(
+            file=name, poster=poster if has_poster else None, sha256="", bytes=status.st_size, start=moment, end=moment, masked=False, sound=False
+        )
+        row = clip_rows.found_row(clip, found, status.st_size)
+        await self._do(lambda connection: clip_rows.add(connection, row, moment))
+        log.warning("the clip %s was in no row; it is kept, and nobody knows any more whose it is", name)
+
+    async def upkeep(self, now: Moment) -> None:
+        """Delete what is too old and too much, and look how full it is. StoreFailed and OSError where that cannot be."""
+        wanted = await self._do(lambda connection: clip_rows.of_state(connection, "wanted"))
+        boots = frozenset(want.moment.boot_id for row in wanted if (want := row.wanted()))
+        runtime, rings = self.config.runtime, self.rings
+        await apart(lambda: evidence_files.trim(runtime, rings, now, boots))
+        if self._wall.is_believed(now):
+            await self._expire(now)
+        await self.make_room(now)
+
+    async def _expire(self, now: Moment) -> None:
+        before = now.utc - self.config.keep
+        for row, unseen in await self._do(lambda connection: clip_rows.aged(connection, before, AT_ONCE)):
+            if unseen:
+                log.warning("the clip %s grew too old although nobody has seen to its alert", row.id)
+            await self._remove(row, "too old")
+        await self._do(lambda connection: clip_rows.forgotten(connection, now.utc - FORGOTTEN_AFTER))
+
+    async def make_room(self, now: Moment) -> None:
+        """Delete the oldest clips that nobody needs until what there is fits; say so where that is not enough."""
+        runtime = self.config.runtime
+        await apart(lambda: self.folder.mkdir(mode=0o700, parents=True, exist_ok=True))
+        self.seen = await apart(lambda: evidence_files.room(self._state, runtime, now))
+        self.bytes, spare = await self._do(lambda connection: (clip_rows.kept_bytes(connection), clip_rows.spare(connection, AT_ONCE)))
+        for row in spare:
+            if not self._excess():
+                break
+            await self._remove(row, "made room")
+            self.bytes -= row.bytes
+            self.seen = replace(self.seen, free=await apart(lambda: evidence_files.free_share(self._state)))
+        excess = self._excess() if len(spare) < AT_ONCE else ""
+        if excess and excess != self.full:
+            log.error("no more evidence is kept: %s, and nothing may be deleted for it; acknowledge alarms, or give it more room", excess)
+        elif self.full and not excess:
+            log.warning("evidence is kept again")
+        self.full = excess
+
+    def _excess(self) -> str:
+        """What is too much; empty where all fits."""
+        total = self.bytes + self.seen.segment_bytes + self.seen.database_bytes
+        if total > self.config.quota:
+            return f"the quota of {self.config.quota / 1e9:.3g} GB is used up"
+        if self.seen.free < self.config.free:
+            return f"less than {self.config.free:.0%} of the disk are free"
+        return ""
+
+    async def _remove(self, row: ClipRow, why: str) -> None:
+        """Delete a clip: the files first, because on a full disk they make the room for the row."""
+        clip = row.clip()
+        if clip:
+            await apart(partial(evidence_files.remove, self.folder, clip.file.rpartition(".")[0]))
+        await self._end(row.id, "removed", Gone(why=why, clip=clip))
+        log.info("the clip %s was deleted: %s", row.id, why)
+
+    async def _end(self, clip: ClipId, state: str, gone: Gone) -> None:
+        await self._do(lambda connection: clip_rows.ended(connection, clip, state, gone))
+        self.gone[gone.why] += 1
+
+    async def forget(self, sensor: SensorId, start: datetime, end: datetime, now: Moment) -> tuple[Removed, ...]:
+        """Delete clips, posters and segments of a sensor that overlap a span. Alerts keep what their clips were called and when they were."""
+        kept, wanted = await self._do(lambda connection: tuple(clip_rows.of_state(connection, state) for state in ("kept", "wanted")))
+        removed: list[Removed] = []
+        for row in (*kept, *wanted):
+            span = _span(row)
+            if span is None or row.sensor not in (sensor, "") or span[0] > end or span[1] < start:
+                continue
+            removed += _described(row, sensor, span)
+            want = row.wanted() if row.state == "wanted" else None
+            if want:
+                await apart(partial(evidence_files.remove, self.folder, evidence_files.stem(row.id, want.moment)))
+                await self._end(row.id, "removed", Gone(why="forgotten"))
+            else:
+                await self._remove(row, "forgotten")
+        runtime = self.config.runtime
+        erased = await apart(lambda: evidence_files.erase_segments(runtime, sensor, (start, end), now))
+        removed += [Removed(what="segment", name=each.name, sensor=sensor, start=each.start, end=each.end, bytes=each.bytes) for each in erased]
+        return tuple(removed)
+
+    async def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        return await self._store.do(work)
+
+
+def _span(row: ClipRow) -> tuple[datetime, datetime] | None:
+    """When what a row is of was."""
+    of = row.wanted() if row.state == "wanted" else row.clip()
+    if of is None:
+        return None
+    wide = UNKNOWN if not row.sensor else timedelta(0)
+    return of.start.utc - wide, of.end.utc + wide
+
+
+def _described(row: ClipRow, sensor: SensorId, span: tuple[datetime, datetime]) -> list[Removed]:
+    start, end = span
+    clip = row.clip() if row.state == "kept" else None
+    if clip is None:
+        return [Removed(what="promise", name=row.id, sensor=sensor, start=start, end=end, bytes=row.bytes)]
+    out = [Removed(what="clip", name=clip.file, sensor=sensor, start=start, end=end, bytes=clip.bytes)]
+    if clip.poster:
+        out.append(Removed(what="poster", name=clip.poster, sensor=sensor, start=start, end=end, bytes=max(0, row.bytes - clip.bytes)))
+    return out

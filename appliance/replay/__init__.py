@@ -1,0 +1,1 @@
+"""Recordings judged as the box would have judged them."""

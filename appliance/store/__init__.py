@@ -1,0 +1,1 @@
+"""What the box remembers, in one SQLite file with one owner."""
