@@ -29,8 +29,9 @@ class Packing:
     shapes: Callable[[int, int], Mapping[str, tuple[torch.dtype, int]]]
     """Type and length of each field, for a matrix of so many rows and columns. ValueError where it cannot be packed so."""
     pack: Callable[[Tensor], Fields]
-    unpack: Callable[[Fields, Sides, torch.dtype], Tensor]
-    """To a matrix of these sides, in the type to compute in."""
+    unpack: Callable[[Fields, Sides, torch.dtype, Tensor | None], Tensor]
+    """To a matrix of these sides, in the type to compute in; into the one that is given, where one is. Fields of several matrices of equal
+    sides, one behind the other, are those of one matrix that has all their rows."""
 
 
 def _blocks(rows: int, columns: int) -> int:
@@ -44,11 +45,17 @@ def _nf4(matrix: Tensor) -> dict[str, Tensor]:
     return {"": packed.view(-1), SCALES: state.absmax.float()}
 
 
-def _whole(numbers: Tensor, scales: Tensor, sides: Sides, dtype: torch.dtype) -> Tensor:
+def _from_nf4(fields: Fields, sides: Sides, dtype: torch.dtype, out: Tensor | None) -> Tensor:
+    numbers = fields[""]
     code = bnb.get_4bit_type("nf4", device=str(numbers.device))
-    state = bnb.QuantState(absmax=scales, shape=torch.Size(sides), dtype=dtype, blocksize=BLOCK, quant_type="nf4", code=code)
-    matrix: Tensor = bnb.dequantize_4bit(numbers.view(-1, 1), state)
-    return matrix
+    state = bnb.QuantState(absmax=fields[SCALES], shape=torch.Size(sides), dtype=dtype, blocksize=BLOCK, quant_type="nf4", code=code)
+    direct = out if numbers.is_cuda else None  # on a CPU bitsandbytes cannot
+    matrix: Tensor = bnb.dequantize_4bit(numbers.view(-1, 1), state, out=direct)
+    return _into(None if direct is not None else out, matrix)
+
+
+def _into(out: Tensor | None, matrix: Tensor) -> Tensor:
+    return matrix if out is None else out.copy_(matrix)
 
 
 def _step(blocks: int) -> int:
@@ -64,9 +71,9 @@ def _double(matrix: Tensor) -> dict[str, Tensor]:
     return {"": once[""], SCALES: (groups / steps[:, None]).round().to(torch.uint8).view(-1), STEPS: steps}
 
 
-def _from_double(fields: Fields, sides: Sides, dtype: torch.dtype) -> Tensor:
+def _from_double(fields: Fields, sides: Sides, dtype: torch.dtype, out: Tensor | None) -> Tensor:
     scales = fields[SCALES].view(len(fields[STEPS]), -1).float() * fields[STEPS][:, None]
-    return _whole(fields[""], scales.view(-1), sides, dtype)
+    return _from_nf4({"": fields[""], SCALES: scales.view(-1)}, sides, dtype, out)
 
 
 def _int8(matrix: Tensor) -> dict[str, Tensor]:
@@ -75,11 +82,15 @@ def _int8(matrix: Tensor) -> dict[str, Tensor]:
     return {"": (exact / scales[:, None]).round().to(torch.int8).view(-1), SCALES: scales}
 
 
+def _from_int8(fields: Fields, sides: Sides, dtype: torch.dtype, out: Tensor | None) -> Tensor:
+    return _into(out, (fields[""].view(sides).float() * fields[SCALES][:, None]).to(dtype))
+
+
 PACKINGS: Mapping[Quantization, Packing] = {
     Quantization.NF4: Packing(
         shapes=lambda rows, columns: {"": (torch.uint8, rows * columns // 2), SCALES: (torch.float32, _blocks(rows, columns))},
         pack=_nf4,
-        unpack=lambda fields, sides, dtype: _whole(fields[""], fields[SCALES], sides, dtype),
+        unpack=_from_nf4,
     ),
     Quantization.NF4_DOUBLE: Packing(
         shapes=lambda rows, columns: {
@@ -93,6 +104,6 @@ PACKINGS: Mapping[Quantization, Packing] = {
     Quantization.INT8: Packing(
         shapes=lambda rows, columns: {"": (torch.int8, rows * columns), SCALES: (torch.float32, rows)},
         pack=_int8,
-        unpack=lambda fields, sides, dtype: (fields[""].view(sides).float() * fields[SCALES][:, None]).to(dtype),
+        unpack=_from_int8,
     ),
 }

@@ -24,6 +24,7 @@ from analyzers.interview import JudgeSettings, Quantization
 from analyzers.omni import artefact
 from analyzers.omni.folder import ModelFolder, read
 from analyzers.omni.machine import Machine, free_bytes
+from analyzers.omni.packed import slice_experts
 from analyzers.omni.packing import PACKINGS
 from analyzers.omni.parameters import Part, part_of
 from analyzers.omni.plan import SLACK, ModelError, Plan, plan
@@ -98,6 +99,8 @@ def _thinker(found: ModelFolder, quantization: Quantization, device: torch.devic
     model = artefact.load(found, device, dtype) if found.quantization else from_source(found, quantization, device, dtype)
     model.set_attn_implementation({"text_config": ATTENTION, "vision_config": "sdpa", "audio_config": "sdpa"})
     quicken(model.model.visual)
+    if device.type == "cuda":
+        slice_experts(model)
     return model.eval()
 
 

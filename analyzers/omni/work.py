@@ -10,6 +10,8 @@ from analyzers.omni.media import MERGE, PATCH, PATCH_VALUES, sight_tokens, sound
 MAX_TOKENS = 8192
 """Of rows, padding included, that go through the model together. A window that has more goes alone."""
 MEL_FRAMES_A_SECOND = 100
+EXPERTS_AT_ONCE = 8
+"""Packed experts that a GPU unpacks and multiplies together, in a scratch that all layers share. A CPU takes them one by one."""
 PREAMBLE_TOKENS = 40
 """System text and the marks around sound and picture."""
 PAIR_S = 2.0
@@ -65,10 +67,15 @@ def work_bytes(thinker: Mapping[str, Any], number_bytes: int, occasion: Occasion
     a_patch += (2 + len(sight["deepstack_visual_indexes"])) * sight["out_hidden_size"] // MERGE**2
     frames = round((occasion.sound_s or 0.0) * MEL_FRAMES_A_SECOND)
     a_frame = 2 * sound["downsample_hidden_size"] * sound["num_mel_bins"] // 4
-    one_expert = 3 * text["moe_intermediate_size"] * text["hidden_size"]
     head = 16_384 * text["hidden_size"] * 4 if number_bytes < 4 else 0
     a_window = occasion.tokens * a_token + patches * a_patch + frames * a_frame
-    return int(occasion.windows * a_window * number_bytes + head + one_expert * 4)
+    return int(occasion.windows * a_window * number_bytes + head + scratch_bytes(text, number_bytes))
+
+
+def scratch_bytes(text: Mapping[str, Any], number_bytes: int) -> int:
+    """What unpacked experts take at a time: on a GPU the scratch, which is as large as the larger of their two matrices; on a CPU one expert."""
+    matrix = 2 * text["moe_intermediate_size"] * text["hidden_size"]
+    return int(EXPERTS_AT_ONCE * matrix * number_bytes if number_bytes < 4 else (matrix + matrix // 2) * 4)
 
 
 def loading_bytes(thinker: Mapping[str, Any], number_bytes: int) -> int:

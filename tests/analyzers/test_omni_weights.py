@@ -78,19 +78,12 @@ def test_bitsandbytes_alone_would_leave_the_experts_as_they_are(tiny_folder: Pat
 WORST_WEIGHT = {Quantization.NF4: 0.155, Quantization.NF4_DOUBLE: 0.16, Quantization.INT8: 0.006}  # half of NF4's widest gap, and a little
 
 
-def fill(packed: PackedExperts | PackedLinear, name: str, matrices: list[torch.Tensor]) -> None:
-    pieces = [packed.packing.pack(one) for one in matrices]
-    for field in pieces[0]:
-        whole = pieces[0][field] if isinstance(packed, PackedLinear) else torch.stack([piece[field] for piece in pieces])
-        setattr(packed, f"{name}{field}", torch.nn.Parameter(whole, requires_grad=False))
-
-
 @pytest.mark.parametrize("quantization", WORST_WEIGHT)
 def test_packed_experts_do_what_the_fused_ones_do_with_the_unpacked_weights(quantization: Quantization) -> None:
     fused = tiny.thinker(tiny.tokenizer()).model.language_model.layers[0].mlp.experts
     packed = PackedExperts(fused, PACKINGS[quantization], torch.float32)
     for name in ("gate_up_proj", "down_proj"):
-        fill(packed, name, list(getattr(fused, name).detach()))
+        tiny.fill(packed, name, list(getattr(fused, name).detach()))
         unpacked = torch.stack([packed.matrix(name, expert) for expert in range(8)])
         assert (unpacked - getattr(fused, name)).abs().max() < WORST_WEIGHT[quantization] * getattr(fused, name).abs().max()
         getattr(fused, name).data = unpacked
@@ -104,7 +97,7 @@ def test_packed_experts_do_what_the_fused_ones_do_with_the_unpacked_weights(quan
 def test_a_packed_layer_is_the_product_with_its_unpacked_matrix(quantization: Quantization) -> None:
     linear, hidden = torch.nn.Linear(64, 192), torch.randn(50, 64)
     packed = PackedLinear(linear, PACKINGS[quantization], torch.float32)
-    fill(packed, "weight", [linear.weight.detach()])
+    tiny.fill(packed, "weight", [linear.weight.detach()])
     matrix = packed.matrix("weight")
     assert (matrix - linear.weight).abs().max() < WORST_WEIGHT[quantization] * linear.weight.abs().max()
     assert torch.allclose(packed(hidden), hidden @ matrix.T + linear.bias, atol=1e-5)

@@ -1,6 +1,7 @@
 """A tiny random model of the real classes, with a tokenizer learnt on the spot: what a model folder holds, in a second."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,8 @@ import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import Qwen2Tokenizer, Qwen3OmniMoeThinkerForConditionalGeneration, WhisperFeatureExtractor
 from transformers.models.qwen3_omni_moe.configuration_qwen3_omni_moe import Qwen3OmniMoeThinkerConfig
+
+from analyzers.omni.packed import Packed, PackedLinear
 
 HIDDEN = 64
 NAMED = {
@@ -85,6 +88,14 @@ def thinker(tokens: Qwen2Tokenizer, seed: int = 0, experts: int = 8) -> Qwen3Omn
             if parameter.ndim > 1:
                 torch.nn.init.normal_(parameter, std=0.3 if "lm_head" in name else 0.1)
     return made
+
+
+def fill(packed: Packed, name: str, matrices: Sequence[torch.Tensor]) -> None:
+    """Pack `matrices` as those of this name: the one of a layer, or all of its experts'."""
+    pieces = [packed.packing.pack(one) for one in matrices]
+    for field in pieces[0]:
+        whole = pieces[0][field] if isinstance(packed, PackedLinear) else torch.stack([piece[field] for piece in pieces])
+        setattr(packed, f"{name}{field}", torch.nn.Parameter(whole, requires_grad=False))
 
 
 def save(folder: Path) -> Path:
