@@ -35,6 +35,9 @@ WAKES_AT: Mapping[CueName, float] = MappingProxyType(
 EVENTFUL = frozenset({CueName.MOTION, CueName.CHANGED, CueName.LOUD, CueName.ONSET, CueName.TONE})
 """What `wake` means where a policy does not say: something happens. The other cues are states (a dark night) and must be named."""
 
+SEEN_BY_CAMERAS = frozenset({CueName.MOTION, CueName.CHANGED})
+"""Cues whose place the camera's own word takes, where it says whether something stirs. It knows nothing of sounds and of the lens."""
+
 SENSE_OF: Mapping[CueName, Sense] = MappingProxyType(
     {
         name: Sense.SOUND if name in {CueName.LOUD, CueName.ONSET, CueName.TONE, CueName.SILENCE, CueName.DIGITAL_SILENCE} else Sense.SIGHT
@@ -75,11 +78,14 @@ class Passage:
 
 
 def ask(  # noqa: PLR0913 - all that it hangs on
-    policy: Policy, view: View, window: Window, state: GateState, *, normal: bool, armed: bool = True, free: bool = False
+    policy: Policy, view: View, window: Window, state: GateState, *, normal: bool, armed: bool = True, free: bool = False, stirs: bool | None = None
 ) -> Passage:
-    """Whether `policy` is asked about `view` of `window`. `normal`: its track there is NORMAL. `free`: never too quiet to ask."""
+    """Whether `policy` is asked about `view` of `window`. `normal`: its track there is NORMAL. `free`: never too quiet to ask.
+
+    `stirs`: what the camera itself says; None: nothing, so the window's own cues count.
+    """
     refusal = _refusal(policy, window, armed=armed, normal=normal)
-    if refusal is None and not (free or not normal or state.owed or _woken(policy, view) or _patrol_due(policy, window, state)):
+    if refusal is None and not (free or not normal or state.owed or _woken(policy, view, stirs=stirs) or _patrol_due(policy, window, state)):
         refusal = Refusal(verdict=Verdict.NOT_ASKED, cause=Cause.OWN_VOICE if is_deaf_to(policy, window) else Cause.QUIET)
     return Passage(refusal=refusal, state=state if refusal else GateState(asked=window.end))
 
@@ -96,13 +102,17 @@ def _refusal(policy: Policy, window: Window, *, armed: bool, normal: bool) -> Re
     return None
 
 
-def _woken(policy: Policy, view: View) -> bool:
+def _woken(policy: Policy, view: View, *, stirs: bool | None) -> bool:
     """Whether a cue that the policy wakes for stirs, or one of its fallback's figures is reached."""
     needed = policy.senses or frozenset(Sense)
     names = policy.wake or {name for name in EVENTFUL if SENSE_OF[name] in needed}
     figures = [(name, WAKES_AT[name]) for name in names]
     if policy.fallback is not None:
         figures += policy.fallback.at_least.items()
+    if stirs is not None:
+        if stirs and any(name in SEEN_BY_CAMERAS for name, _ in figures):
+            return True
+        figures = [(name, figure) for name, figure in figures if name not in SEEN_BY_CAMERAS]
     return any((value := view.cues.value(name)) is not None and value >= figure for name, figure in figures)
 
 

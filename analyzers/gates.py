@@ -27,16 +27,16 @@ class Gates:
         self._states = {key: state for key, state in self._states.items() if key in keys}
 
     def through(
-        self, question: Question, *, normal: Callable[[Policy], bool], mode: str | None, free: bool
+        self, question: Question, *, normal: Callable[[Policy], bool], mode: str | None, free: bool, stirs: bool | None = None
     ) -> tuple[Question, list[Judgement]]:
-        """The question with those policies that are asked, and the judgements of the others. `free`: never too quiet to ask."""
+        """The question with those policies that are asked, and the judgements of the others. `free` and `stirs` as in `gate.ask`."""
         passed: list[Policy] = []
         refused: list[Judgement] = []
         window, view = question.window, question.window.view(question.view)
         for policy in question.policies:
             key = (policy.id, question.view)
             armed = policy.watches_in(mode)
-            passage = ask(policy, view, window, self._states.get(key, GateState()), normal=normal(policy), armed=armed, free=free)
+            passage = ask(policy, view, window, self._states.get(key, GateState()), normal=normal(policy), armed=armed, free=free, stirs=stirs)
             if not free:  # cues that stand in are no look by the judge: a patrol stays due, and what was dropped stays owed
                 self._states[key] = passage.state
             if passage.refusal:

@@ -34,7 +34,7 @@ from appliance.selftest.run import Means, SelfTest
 from appliance.selftest.trip import Round
 from appliance.store.rows import add_gap
 from appliance.store.store import DatabaseSettings, Store, StoreFailed
-from appliance.telling import MQTT
+from appliance.telling import OVER_MQTT
 from appliance.watch import Watch, watch
 from appliance.wiring import judge_budget, judge_settings, new_pipeline, new_telling
 from sensors.moment import Moment
@@ -66,6 +66,7 @@ class Box:
         self._judge = JudgeLink(self._judge_changed, self._measured)
         self._metrics.judge_process(lambda: self._judge.pid)
         self._judge_problem = ""
+        self._link: BrokerLink | None = None
 
     async def run(self) -> None:
         """Open, run until told to stop, close."""
@@ -115,7 +116,9 @@ class Box:
         self._desk = Desk(self._room(parts), configuration)
         self._store.recalled = self._desk.recall
         await self._desk.begin()
-        self._link = BrokerLink(self._channel, configuration, desk=self._desk, store=self._store, metrics=self._metrics) if self._channel else None
+        if self._channel:
+            self._link = BrokerLink(self._channel, configuration, desk=self._desk, store=self._store, metrics=self._metrics, now=now)
+            self._pipeline.stirs = self._link.gates.stirs
         try:
             self._pipeline.remember(await self._store.tracks())
         except StoreFailed as error:
@@ -143,7 +146,7 @@ class Box:
             loops["speech"] = keep("speech", speech.run, Backoff(), lambda _problem: None)
         if self._link:
             sights = Sights(tracks=self._pipeline.tracks, sensors=self._fleet.status, figures=self._report.heartbeat)
-            loops |= self._link.loops(sights, self._clock.now)
+            loops |= self._link.loops(sights)
         return loops
 
     async def _open_store(self, state: Path) -> Store:
@@ -239,8 +242,10 @@ class Box:
 
     def _linked(self, connected: bool) -> None:  # noqa: FBT001 - the channel's word
         self._metrics.mqtt_connected.set(connected)
-        if connected:
-            self._outbox.hurry(MQTT)
+        for channel in self._telling.channels.keys() & OVER_MQTT if connected else ():
+            self._outbox.hurry(channel)
+        if self._link:
+            self._link.gates.linked(connected=connected)
 
     def _speaks(self, hearers: Iterable[SensorId], mute: Mute) -> None:
         self._fleet.mute(hearers, mute)

@@ -162,7 +162,13 @@ def _totals(found: Outlook, configuration: Configuration) -> Iterator[str]:
 
 
 def _told(configuration: Configuration) -> Iterator[str]:
-    """What is told beside MQTT, and whom."""
+    """What cameras say themselves; what is told beside the events over MQTT, and whom."""
+    for sensor, gate in configuration.gates.items():
+        topics = f"{len(gate.topics)} {_plural('topic', len(gate.topics))}"
+        silence = show_duration(gate.silent_after)
+        yield f"{sensor}: its camera says on {topics} whether something moves; after {silence} of silence the box's own cues decide."
+    if configuration.mqtt and configuration.mqtt.onvif is not None:
+        yield f"Alarms are ONVIF events too: {configuration.mqtt.onvif}/onvif-ej/RuleEngine/omniwatch:Alarm/…"
     if speech := configuration.speech:
         quiet = ", in quiet hours critical ones alone" if speech.quiet else ""
         hearers = f"; deaf meanwhile: {', '.join(speech.heard_by)}" if speech.heard_by else ""

@@ -62,6 +62,9 @@ class Metrics:
             sensor,
             registry=registry,
         )
+        self.sensor_gate_silent = Gauge(
+            "omniwatch_sensor_gate_silent", "1 while its camera does not say whether something moves, so that cues decide.", sensor, registry=registry
+        )
         self.sensor_restarts = Counter("omniwatch_sensor_restarts", "Times its process was started again.", sensor, registry=registry)
         self.sensor_losses = Counter("omniwatch_sensor_losses", "Times it was lost, by reason.", ["sensor", "reason"], registry=registry)
         self.windows = Counter("omniwatch_windows", "Windows that ended.", sensor, registry=registry)
@@ -173,6 +176,10 @@ class Metrics:
         if news.condition is SensorCondition.LOST:
             self.sensor_losses.labels(news.sensor, news.reason[:32]).inc()
 
+    def gate(self, sensor: str, silent: bool) -> None:  # noqa: FBT001 - a callback
+        """Whether the camera of a sensor, which should say so, has fallen silent."""
+        self.sensor_gate_silent.labels(sensor).set(silent)
+
     def sensor_gone(self, sensor: str) -> None:
         """A sensor has left the configuration: its series end."""
         for series in (
@@ -185,6 +192,7 @@ class Metrics:
             self.sensor_jumps,
             self.sensor_muted,
             self.sensor_unmuted,
+            self.sensor_gate_silent,
         ):
             if (sensor,) in series._metrics:  # noqa: SLF001 - the library raises for a series that was never there, and has no question for it
                 series.remove(sensor)

@@ -192,6 +192,7 @@ def _sensor_warnings(configuration: Configuration) -> Iterator[str]:
         for zone in sensor.idle_zones:
             yield f"{settings.sensor}: no policy asks about its zone {zone}"
         yield from _evidence_warnings(sensor)
+        yield from _gate_warnings(configuration, sensor)
         if settings.slots < slots(settings.window, 0, configuration.judge):
             yield (
                 f"{settings.sensor}: {settings.slots} pairs of frames fill the memory that a sensor may have: "
@@ -207,6 +208,18 @@ def _evidence_warnings(sensor: SensorConfig) -> Iterator[str]:
         yield f"{name}: `record` is a stream for evidence, and none is kept of it (`evidence: off`)"
     if sensor.segments is None and sensor.settings.sound is SoundUse.KEEP:
         yield f"{name}: `sound: keep` keeps nothing with `evidence: off`"
+
+
+def _gate_warnings(configuration: Configuration, sensor: SensorConfig) -> Iterator[str]:
+    """A camera that decides when the judge is asked can also keep silent, or be spoken for."""
+    if sensor.gate is None:
+        return
+    name = sensor.settings.sensor
+    if configuration.judge.kind is JudgeKind.CUES:
+        yield f"{name}: its `gate` saves nothing where cues alone judge; they are asked about every window"
+    unseen = [policy.id for policy in configuration.policies if name in policy.sensors and policy.patrol is None and policy.senses != {Sense.SOUND}]
+    if unseen:
+        yield f"{name}: what its camera does not report is never asked of these, as they have no `patrol`: {', '.join(unseen)}"
 
 
 LOCAL = frozenset({"127.0.0.1", "::1", "localhost"})

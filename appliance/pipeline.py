@@ -94,6 +94,8 @@ class Pipeline:
         self.audiences: tuple[Audience, ...] = ()
         self.observers: list[Observer] = []
         self.release: Callable[[SensorId, WindowId], None] = lambda _sensor, _window: None
+        self.stirs: Callable[[Window], bool | None] = lambda _window: None
+        """What the camera itself says of a window; None: nothing."""
         self.mode: str | None = None
         """The arm mode; None: disarmed."""
         self.grouped: frozenset[SensorId] = frozenset()
@@ -167,7 +169,8 @@ class Pipeline:
     def _gated(self, view: ViewId, window: Window, policies: tuple[Policy, ...], *, free: bool) -> tuple[Question, list[Judgement]]:
         """What of a view's policies is asked, and the judgements of the others."""
         question = Question(window=window, view=view, policies=policies)
-        return self._gates.through(question, normal=lambda policy: not self._track(policy, view).asks_always, mode=self.mode, free=free)
+        normal, stirs = (lambda policy: not self._track(policy, view).asks_always), self.stirs(window)
+        return self._gates.through(question, normal=normal, mode=self.mode, free=free, stirs=stirs)
 
     def _unasked(self, dropped: Iterable[Dropped]) -> list[Judgement]:
         """The judgements of questions that left the queue unasked; their windows are let go."""

@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from alerts.alert import Change
 from alerts.audience import Audience
 from alerts.channels.mqtt import MqttChannel
+from alerts.channels.onvif import CHANGES, OnvifChannel
 from alerts.channels.people import PeopleChannel
 from alerts.channels.speech import SpeechChannel
 from alerts.notification import Channel
 from appliance.config.configuration import Configuration
+from appliance.watch import watch
 
 MQTT = "mqtt"
+ONVIF = "onvif"
+OVER_MQTT = (MQTT, ONVIF)
 SPEECH = "speech"
 SPOKEN = frozenset({Change.OPENED, Change.REOPENED, Change.REMINDED})
 
@@ -21,6 +25,7 @@ class Telling:
     """The ways out of a box, as it was started."""
 
     mqtt: MqttChannel | None
+    onvif: OnvifChannel | None
     speech: SpeechChannel | None
     people: Mapping[str, PeopleChannel]
     """By their names."""
@@ -29,16 +34,18 @@ class Telling:
     @property
     def channels(self) -> Mapping[str, Channel]:
         """By the name that notifications are addressed to."""
-        named: dict[str, Channel | None] = {MQTT: self.mqtt, SPEECH: self.speech, **self.people}
+        named: dict[str, Channel | None] = {MQTT: self.mqtt, ONVIF: self.onvif, SPEECH: self.speech, **self.people}
         return {name: channel for name, channel in named.items() if channel}
 
     @property
     def one_by_one(self) -> frozenset[str]:
         """Those that are told slowly."""
-        return frozenset(self.channels) - {MQTT}
+        return frozenset(self.channels).difference(OVER_MQTT)
 
     def configure(self, configuration: Configuration) -> None:
-        """What changes of them while the box runs: what is said of each policy."""
+        """What changes of them while the box runs: what is said of each policy, and which there are."""
+        if self.onvif:
+            self.onvif.configure(watch(configuration).policies().keys())
         if self.speech:
             self.speech.phrases({policy.id: policy.say for policy in configuration.policies if policy.say})
 
@@ -48,6 +55,8 @@ def audiences(configuration: Configuration) -> tuple[Audience, ...]:
     found: list[Audience] = []
     if configuration.mqtt:
         found.append(Audience(channel=MQTT, self_tests=True))
+    if configuration.mqtt and configuration.mqtt.onvif is not None:
+        found.append(Audience(channel=ONVIF, changes=CHANGES))
     if speech := configuration.speech:
         found.append(Audience(channel=SPEECH, changes=SPOKEN, least=speech.least, quiet=speech.quiet, lasting=speech.max_age))
     people = (

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from zoneinfo import ZoneInfo
 
 from alerts.channels.mqtt import MqttChannel
+from alerts.channels.onvif import OnvifChannel
 from alerts.channels.people import PeopleChannel, Place
 from alerts.channels.speech import SpeechChannel
 from alerts.channels.topics import Topics
@@ -84,8 +85,11 @@ def new_telling(
     voice = ProgramVoice(speech, configuration.state / "speech") if speech else None
     box = f"{configuration.site}/{configuration.box}"
     place = Place(box=box, timezone=ZoneInfo(configuration.timezone), evidence=configuration.state / "evidence")
+    mqtt = mqtt_channel(configuration, now, linked)
+    prefix = configuration.mqtt.onvif if configuration.mqtt else None
     return Telling(
-        mqtt=mqtt_channel(configuration, now, linked),
+        mqtt=mqtt,
+        onvif=OnvifChannel(mqtt, prefix) if mqtt and prefix is not None else None,
         speech=SpeechChannel(speech, voice, now=now, mute=mute) if speech and voice else None,
         people={person.name: PeopleChannel(person, place, now) for person in configuration.people},
         audiences=audiences(configuration),

@@ -31,6 +31,7 @@ FIRST_WAIT_S = 0.5
 MOST_WAIT_S = 15.0
 HEALTHY_S = 10.0
 LEAVE_S = 1.0
+AGAIN_S = 1.0
 
 OUTCOMES: Mapping[int, Outcome] = {
     0x00: Outcome.DELIVERED,
@@ -137,9 +138,13 @@ class MqttChannel:
             await asyncio.sleep(min(MOST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(failures - 1, 10)) * (1 - 0.2 * random.random()))  # noqa: S311 - jitter
 
     async def send(self, notification: Notification) -> Delivery:
-        """Tell an alert's change, and wait for the broker's word."""
+        """Tell an alert's change as an event, and wait for the broker's word."""
+        return await self.tell(notification, self._event)
+
+    async def tell(self, notification: Notification, written: Callable[[Notification], Message]) -> Delivery:
+        """Tell an alert's change as `written`, and wait for the broker's word."""
         try:
-            message = self._event(notification)
+            message = written(notification)
         except ValueError as error:  # a name that is no topic: it will be none tomorrow either
             return self._delivery(notification, Outcome.REFUSED, str(error))
         ack = await self._publish(message)
@@ -158,6 +163,14 @@ class MqttChannel:
             return Outcome.REFUSED
         self._retained[topic] = Retained(topic=topic, payload=payload, expiry=expiry, since_s=asyncio.get_running_loop().time())
         return await self._refresh(topic)
+
+    async def settle_state(self, topic: str, payload: bytes) -> Outcome:
+        """Keep a value that does not expire with the broker, and wait for its last word on it; never RETRY."""
+        while True:
+            outcome = await self.publish_state(topic, payload, None) if self.connected else Outcome.RETRY
+            if outcome is not Outcome.RETRY:
+                return outcome
+            await asyncio.sleep(AGAIN_S)
 
     async def _live(self, connection: Connection) -> str:
         """One connection's life, and why it ended."""

@@ -42,6 +42,8 @@ class MqttSettings:
     """Whether people and machines may give orders over this broker. Who may is the broker's to say."""
     home_assistant: str | None = None
     """The prefix under which Home Assistant looks for devices; None: it is told of none."""
+    onvif: str | None = None
+    """What the topics of ONVIF events begin with; None: there are none."""
 
     def __post_init__(self) -> None:
         """Refuse what would fail much later, and far from its cause."""

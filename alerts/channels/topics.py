@@ -86,6 +86,11 @@ class Topics:
         return f"{self.root}/sensor/{_level('sensor', sensor)}"
 
 
+def onvif(prefix: str, policy: PolicyId, view: ViewId) -> str:
+    """Whether an alarm stands, as a property of ONVIF's; retained. The source's values come in the order in which the message lists them."""
+    return f"{prefix}/onvif-ej/RuleEngine/omniwatch:Alarm/&{_level('view', view, MAX_VIEW)}/{_level('policy', policy)}"
+
+
 def _track(policy: PolicyId, view: ViewId) -> str:
     return f"{_level('policy', policy)}/{_level('view', view, MAX_VIEW)}"
 

@@ -23,7 +23,6 @@ from appliance.store.store import Store, StoreFailed
 from appliance.watch import watch
 
 SETTING = "home assistant"
-RETRY_S = 1.0
 
 Shown = Mapping[str, Mapping[str, str]]
 """By topic: the platforms of its entities, by their ids."""
@@ -84,11 +83,7 @@ class Discovery:
 
     async def _tell(self, topic: str, message: bytes) -> bool:
         """Have the broker keep it; whether it does."""
-        outcome = Outcome.RETRY
-        while outcome is Outcome.RETRY:
-            if self._channel.connected:
-                outcome = await self._channel.publish_state(topic, message, None)
-            await asyncio.sleep(RETRY_S if outcome is Outcome.RETRY else 0)
+        outcome = await self._channel.settle_state(topic, message)
         if outcome is Outcome.REFUSED:
             log.error("mqtt: Home Assistant cannot be told of this box: give it write access to %s", topic)
         return outcome is not Outcome.REFUSED

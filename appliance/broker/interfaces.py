@@ -18,7 +18,8 @@ from ruamel.yaml import YAML
 
 from alerts.channels.cloudevents import AlertData, AlertEvent, ClipData
 from alerts.channels.current import HeartbeatData, ModeData, SensorData, StateData, StatusData
-from alerts.channels.topics import Topics
+from alerts.channels.onvif import OnvifData, OnvifEvent, OnvifSource
+from alerts.channels.topics import Topics, onvif
 from analyzers.policy import PolicyId
 from appliance import __version__
 from appliance.broker.presence import EXPIRY, HEARTBEAT_EXPIRY
@@ -35,6 +36,7 @@ PLACES = {
     "sensor": "The name of a sensor.",
     "client": "Any topic of the client's own choice, at most 200 characters.",
 }
+CAMERA_TOPIC = "A topic that a sensor's `gate` names: the camera's own."
 
 Schema = dict[str, Any]
 
@@ -60,12 +62,13 @@ TOLD = (
     Told(name="sensor", address=TOPICS.sensor(SensorId("{sensor}")), kind=SensorData, retained=True, expiry_s=EXPIRY.total_seconds()),
     Told(name="mode", address=TOPICS.mode, kind=ModeData, retained=True, expiry_s=EXPIRY.total_seconds()),
     Told(name="heartbeat", address=TOPICS.heartbeat, kind=HeartbeatData, retained=True, expiry_s=HEARTBEAT_EXPIRY.total_seconds()),
+    Told(name="onvif", address=onvif(TOPICS.root, _POLICY, _VIEW), kind=OnvifEvent, retained=True, note="Off unless configured."),
     Told(name="answer", address=f"{TOPICS.responses}{{client}}", kind=AnswerData, expiry_s=ANSWER_S),
 )
 
 
 ORDERS = {verb: f"command-{verb}" for verb in VERBS}
-INNER = (AlertData, ClipData)
+INNER = (AlertData, ClipData, OnvifSource, OnvifData)
 """What lies in others."""
 
 
@@ -123,13 +126,23 @@ def asyncapi() -> Schema:
         },
         "defaultContentType": "application/json",
         "servers": {"broker": {"host": "broker.example:8883", "protocol": "secure-mqtt", "protocolVersion": "5"}},
-        "channels": {**{each.name: _channel(each.name, each.address) for each in TOLD}, **{name: _command(verb) for verb, name in ORDERS.items()}},
+        "channels": {
+            **{each.name: _channel(each.name, each.address) for each in TOLD},
+            "camera": {"address": "{topic}", "parameters": {"topic": {"description": CAMERA_TOPIC}}, "messages": {"camera": _camera()}},
+            **{name: _command(verb) for verb, name in ORDERS.items()},
+        },
         "operations": {
+            "hear-camera": {"action": "receive", "channel": {"$ref": "#/channels/camera"}, "bindings": {"mqtt": {"qos": 1}}},
             **{f"tell-{each.name}": _tells(each) for each in TOLD if each.kind is not AnswerData},
             **{f"take-{verb}": _takes(verb) for verb in ORDERS},
         },
         "components": {"messages": {**{each.name: _message(each) for each in TOLD}, **{name: _asked(verb) for verb, name in ORDERS.items()}}},
     }
+
+
+def _camera() -> Schema:
+    """What is heard of cameras is theirs to define, so it has no schema of ours."""
+    return {"name": "camera", "summary": "Whether something moves: an ONVIF event in JSON, Axis's form of it, or a single word such as ON."}
 
 
 def _channel(name: str, address: str) -> Schema:

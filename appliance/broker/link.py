@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from alerts.channels.current import Figures
 from alerts.channels.mqtt import MqttChannel
 from alerts.track import Track
+from appliance.broker.camera_gates import CameraGates
 from appliance.broker.discovery import Discovery
+from appliance.broker.onvif_rules import OnvifRules
 from appliance.broker.presence import Presence, Sensors
 from appliance.children.supervisor import Backoff, keep
 from appliance.config.configuration import Configuration
@@ -29,26 +31,34 @@ class Sights:
 class BrokerLink:
     """It begins with the channel's first connection."""
 
-    def __init__(self, channel: MqttChannel, configuration: Configuration, *, desk: Desk, store: Store, metrics: Metrics) -> None:
+    def __init__(
+        self, channel: MqttChannel, configuration: Configuration, *, desk: Desk, store: Store, metrics: Metrics, now: Callable[[], Moment]
+    ) -> None:
         """`configuration`: the one that the box was started with."""
         wants = configuration.mqtt
         self._desk = desk
         self._channel = channel
         self._discovery = Discovery(channel, store, wants.home_assistant if wants else None)
+        self._now = now
+        self.gates = CameraGates(channel, configuration, now, metrics.gate)
+        self._onvif_rules = OnvifRules(channel, store, wants.onvif if wants else None)
         self._counts = metrics.mqtt_orders
         self._orders = MqttOrders(channel, desk.verbs, self._ordered) if wants and wants.commands else None
 
     def configure(self, configuration: Configuration) -> None:
         """What is watched from now on."""
         self._discovery.configure(configuration)
+        self._onvif_rules.configure(configuration)
+        self.gates.configure(configuration)
 
     def _ordered(self, fate: Fate, count: int) -> None:
         self._counts.labels(fate.value).inc(count)
 
-    def loops(self, sights: Sights, now: Callable[[], Moment]) -> dict[str, Coroutine[None, None, None]]:
+    def loops(self, sights: Sights) -> dict[str, Coroutine[None, None, None]]:
         """What has to run, by name."""
-        presence = Presence(self._channel, now)
-        work = {"discovery": self._discovery.run, **({"orders": self._orders.run} if self._orders else {})}
+        presence = Presence(self._channel, self._now)
+        work = {"discovery": self._discovery.run, "onvif": self._onvif_rules.run, "gates": self.gates.run}
+        work |= {"orders": self._orders.run} if self._orders else {}
         return {
             "presence": presence.run(sights.tracks, sights.sensors, sights.figures, armed=lambda: self._desk.arming.now),
             "mqtt": keep("mqtt", self._channel.run, Backoff(), lambda _problem: None),

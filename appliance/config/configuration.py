@@ -4,6 +4,7 @@ It opens no sensor, no model and no connection.
 """
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from math import ceil
@@ -12,6 +13,7 @@ from pathlib import Path
 from alerts.channels.mqtt_settings import MqttSettings
 from alerts.channels.people import PersonSettings
 from alerts.channels.speech import SpeechSettings
+from alerts.channels.topics import Topics
 from alerts.flood import FloodRule
 from analyzers.interview import Quantization
 from analyzers.judgement import JudgeKind
@@ -19,12 +21,14 @@ from analyzers.policy import Policy
 from appliance.config.catalogue import Draft, drafts
 from appliance.config.evidence_form import EvidenceConfig, EvidenceUse, evidence_config
 from appliance.config.filling import fill
+from appliance.config.gate_form import GateConfig
 from appliance.config.keyring import Keyring
+from appliance.config.mqtt_form import broker
 from appliance.config.people_form import people
 from appliance.config.problems import ConfigError, HintedError, Problem
 from appliance.config.references import policy_problems, sensor_problems
 from appliance.config.sensor_form import SensorForm, absolute, senses_of
-from appliance.config.site_form import JudgeChoice, JudgeForm, MqttForm, SiteForm, StandIn
+from appliance.config.site_form import JudgeChoice, JudgeForm, SiteForm, StandIn
 from appliance.config.speech_form import speech_problems
 from appliance.config.yaml_marks import Document, Path_, SecretName, read
 from sensors.secret import Secret
@@ -63,6 +67,8 @@ class SensorConfig:
     segments: SegmentSettings | None = None
     """The ring that its clips are cut from; None: there are none."""
     credentials: Credentials | None = None
+    gate: GateConfig | None = field(default=None, compare=False)
+    """Where the camera says whether something stirs: the box hears it, not the sensor's process."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +122,11 @@ class Configuration:
     self_test: timedelta | None = None
     """How often the box tries itself out; None: never."""
 
+    @property
+    def gates(self) -> Mapping[SensorId, GateConfig]:
+        """Where cameras say whether something stirs, by sensor."""
+        return {sensor.settings.sensor: sensor.gate for sensor in self.sensors if sensor.gate}
+
 
 def load(path: Path, *, secrets: Path | None = None) -> Configuration:
     """Read the configuration at `path`. `secrets`: their folder, where it is not the usual one. ConfigError with all problems at once."""
@@ -135,7 +146,7 @@ def survey(path: Path, *, secrets: Path | None = None) -> tuple[Configuration, C
     filled = fill(document)
     drafted, found = drafts(document, filled.entries)
     reader = _Reader(document=document, keyring=keyring, problems=[*document.problems, *filled.problems, *found])
-    reader.problems.extend(sensor_problems(document, filled.form.sensors))
+    reader.problems.extend(sensor_problems(document, filled.form.sensors, brokered=filled.form.notify.mqtt is not None))
     if filled.known.sensors:
         reader.problems.extend(policy_problems(drafted, filled.known))
         reader.problems.extend(speech_problems(document, filled.form.notify.speech, filled.known.sensors))
@@ -168,7 +179,7 @@ class _Reader:
             judge=judge,
             policies=tuple(draft.form.policy(form.timezone) for draft in drafted),
             modes=form.modes,
-            mqtt=self._mqtt(form.notify.mqtt) if form.notify.mqtt else None,
+            mqtt=self._broker(form),
             speech=form.notify.speech.settings(form.timezone, self.document.file.parent, self._path(form.state)) if form.notify.speech else None,
             people=told,
             metrics=MetricsConfig(host=host, port=port),
@@ -227,29 +238,16 @@ class _Reader:
             idle_zones=tuple(zone for zone in form.zones if (name, zone) not in asked),
             record=absolute(form.record, self.document.file.parent) if form.record else None,
             credentials=credentials,
+            gate=form.gate.config() if form.gate else None,
         )
 
-    def _mqtt(self, form: MqttForm) -> MqttSettings | None:
-        here: Path_ = ("notify", "mqtt")
-        ca, certificate, key = (self._file(getattr(form, name), (*here, name)) for name in ("ca", "certificate", "key"))
-        try:
-            return MqttSettings(
-                host=form.host,
-                port=form.port or (8883 if form.tls else 1883),
-                tls=form.tls,
-                ca=ca,
-                certificate=certificate,
-                key=key,
-                username=form.username,
-                password=self._secret(form.password, (*here, "password")) if form.password else None,
-                protocol=form.protocol,
-                keepalive_s=round(form.keepalive.total_seconds()),
-                commands=form.commands,
-                home_assistant=form.home_assistant.prefix if form.home_assistant else None,
-            )
-        except ValueError as error:
-            self.problems.append(self.document.problem(here, str(error)))
+    def _broker(self, form: SiteForm) -> MqttSettings | None:
+        if form.notify.mqtt is None:
             return None
+        root = Topics(site=form.site, box=form.box).root
+        settings, wrong = broker(form.notify.mqtt, root, self.document, self._secret)
+        self.problems.extend(wrong)
+        return settings
 
     def _secret(self, name: SecretName, path: Path_) -> Secret | None:
         try:
@@ -261,14 +259,6 @@ class _Reader:
     def _path(self, written: str) -> Path:
         """A path in the configuration is relative to its folder."""
         return (self.document.file.parent / written).absolute()
-
-    def _file(self, written: str | None, path: Path_) -> Path | None:
-        if written is None:
-            return None
-        file = self._path(written)
-        if not file.is_file():
-            self.problems.append(self.document.problem(path, f"there is no file {file}"))
-        return file
 
 
 def _with_evidence(sensor: SensorConfig, use: EvidenceUse, evidence: EvidenceConfig, judge: JudgeConfig) -> SensorConfig:

@@ -123,6 +123,7 @@ def _sentence(text: str) -> str:
 
 Question = Annotated[str, Field(max_length=400), AfterValidator(_sentence)]
 Line = Annotated[str, Field(max_length=200), AfterValidator(_sentence)]
+FilePath = Annotated[str, Field(min_length=1, max_length=1000)]
 Truth = Annotated[bool, Field(strict=True)]
 """true or false, and no other word."""
 Whole = Annotated[int, Field(strict=True)]

@@ -33,10 +33,10 @@ class Known:
     """The arm modes."""
 
 
-def sensor_problems(document: Document, sensors: Mapping[str, SensorForm]) -> Iterator[Problem]:
-    """What does not fit within a sensor."""
+def sensor_problems(document: Document, sensors: Mapping[str, SensorForm], *, brokered: bool) -> Iterator[Problem]:
+    """What does not fit within a sensor. `brokered`: there is a broker to hear cameras at."""
     for name, sensor in sensors.items():
-        for path, message in _within(sensor):
+        for path, message in (*_within(sensor), *_gate(sensor, brokered=brokered)):
             yield document.problem(("sensors", name, path), message)
         if name in RESERVED:
             yield document.problem(("sensors", name), f'"{name}" stands for {RESERVED[name]}; call the sensor something else', at_key=True)
@@ -54,6 +54,13 @@ def _within(sensor: SensorForm) -> Iterator[tuple[str, str]]:
         yield "username", f"{scheme}: asks for no name; leave username and password out"
     if sensor.record and not sensor.record.startswith(("rtsp:", "rtsps:")):
         yield "record", "must be rtsp:// or rtsps://: a second stream of the same camera"
+
+
+def _gate(sensor: SensorForm, *, brokered: bool) -> Iterator[tuple[str, str]]:
+    if sensor.gate and sensor.source.startswith("mic:"):
+        yield "gate", "a microphone has no picture in which something could move"
+    elif sensor.gate and not brokered:
+        yield "gate", "there is no broker at which the camera could be heard: name it under notify: mqtt:"
 
 
 def policy_problems(drafts: tuple[Draft, ...], known: Known) -> Iterator[Problem]:

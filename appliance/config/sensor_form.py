@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf, Validat
 
 from appliance.config.evidence_form import EvidenceUse
 from appliance.config.form import Duration, Form, Id, Line, Wait, Whole
+from appliance.config.gate_form import GateForm
 from appliance.config.yaml_marks import SecretName
 from sensors.cues import Box
 from sensors.settings import FRAMES_A_PAIR, SIDE_STEP, SoundUse
@@ -161,6 +162,8 @@ class SensorForm(Form):
     """`judge` listens and keeps nothing, `off` does not listen, `keep` adds sound to evidence."""
     evidence: EvidenceUse = EvidenceUse.ON
     """`on` keeps a clip of each alarm, with masks burnt in; `original` keeps what is under the masks as well; `off` keeps nothing."""
+    gate: GateForm | None = None
+    """Where the camera itself says over MQTT whether something moves: policies of sight are then asked when it says so."""
     stall_after: Wait = timedelta(seconds=10)
     """After so long without anything fresh the source counts as lost and is opened again."""
 

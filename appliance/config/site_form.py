@@ -6,22 +6,19 @@ from enum import StrEnum
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, InstanceOf, ValidationInfo, WithJsonSchema, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 from pydantic.config import JsonDict
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
 
-from alerts.channels.mqtt_settings import Protocol
 from alerts.flood import FloodRule
 from analyzers.interview import Quantization
 from appliance.config.evidence_form import EvidenceForm
-from appliance.config.form import Bytes, Form, Id, Line, Truth, Wait, Whole, between, read_duration
+from appliance.config.form import Bytes, FilePath, Form, Id, Wait, Whole, between, read_duration
+from appliance.config.mqtt_form import MqttForm
 from appliance.config.people_form import MAX_PEOPLE, PersonForm
 from appliance.config.policy_form import MAX_MODES, MAX_POLICIES, Entry
 from appliance.config.problems import HintedError, did_you_mean
 from appliance.config.sensor_form import SensorForm
 from appliance.config.speech_form import SpeechForm
-from appliance.config.yaml_marks import SecretName
 
 MAX_SITE_SENSORS = 64
 DISARMED = "disarmed"
@@ -77,13 +74,6 @@ def read_listen(value: object) -> tuple[str, int]:
     return found[1] or found[2], int(found[3])
 
 
-def read_host(name: str) -> str:
-    """A name or an address, and nothing else."""
-    if not re.fullmatch(r"[A-Za-z0-9._:-]{1,253}", name):
-        raise ValueError("write the broker's name or address alone, like broker.lan; the port has a key of its own")
-    return name
-
-
 def read_self_test(value: object) -> object:
     """`off` is none."""
     if isinstance(value, str) and value != "off":
@@ -104,16 +94,6 @@ def read_modes(modes: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(modes)) < len(modes):
         raise ValueError("names a mode twice")
     return modes
-
-
-def read_protocol(value: object) -> object:
-    """`5` is a number in YAML and a version here."""
-    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
-
-
-FilePath = Annotated[str, Field(min_length=1, max_length=1000)]
-Host = Annotated[str, AfterValidator(read_host)]
-Port = Annotated[Whole, Field(ge=1, le=65535)]
 
 
 class JudgeForm(Form):
@@ -140,64 +120,6 @@ class JudgeForm(Form):
     Default: half as much again as the model should need, and 2 GB."""
     fallback: StandIn = StandIn.CUES
     """Who answers while the model loads or is away: `cues`, by each policy's `fallback`, or `none`."""
-
-
-def read_prefix(text: str) -> str:
-    """The beginning of topics."""
-    if not re.fullmatch(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*", text) or len(text) > 100:
-        raise ValueError("write it as in Home Assistant's MQTT settings, like homeassistant")
-    return text
-
-
-def read_switch(value: object) -> object:
-    """`true` for a form without any keys, `false` for none at all."""
-    if not isinstance(value, bool | dict):
-        raise ValueError("write true, or {prefix: NAME}")  # noqa: TRY004 - the owner's words, told as a problem of the file
-    return value if isinstance(value, dict) else {} if value else None
-
-
-class Switched:
-    """`true` and `false` as well, for editors."""
-
-    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        """What the form takes, or a truth."""
-        return {"anyOf": [{"type": "boolean"}, *(each for each in handler(core)["anyOf"] if each != {"type": "null"})]}
-
-
-class HomeAssistantForm(Form):
-    """How Home Assistant finds this box."""
-
-    prefix: Annotated[str, AfterValidator(read_prefix)] = "homeassistant"
-    """The discovery prefix in Home Assistant's MQTT settings, where it was changed."""
-
-
-class MqttForm(Form):
-    """The broker that alarms are published to."""
-
-    host: Host
-    """Its name or address."""
-    port: Port | None = None
-    """Default: 1883, with tls 8883."""
-    tls: Truth = False
-    """Whether the connection is encrypted."""
-    ca: FilePath | None = None
-    """The certificate of the authority that the broker's is checked against. Default: the system's authorities."""
-    certificate: FilePath | None = None
-    """This box's own certificate, where the broker asks for one."""
-    key: FilePath | None = None
-    """Its key, without a password."""
-    username: Line | None = None
-    """The name to log in with."""
-    password: Annotated[InstanceOf[SecretName], WithJsonSchema({"type": "string"})] | None = None
-    """`!secret NAME`."""
-    protocol: Annotated[Protocol, BeforeValidator(read_protocol), WithJsonSchema({"enum": [5, "5", "3.1.1"]})] = Protocol.V5
-    """`5`, or `3.1.1` for an old broker: it then does not say when it refuses an alarm, and keeps the states of a box that has died."""
-    keepalive: Annotated[Wait, AfterValidator(between(timedelta(seconds=5), timedelta(hours=1)))] = timedelta(seconds=30)
-    """After one and a half times this without a sign of life either end gives the connection up."""
-    commands: Truth = False
-    """Whether orders are taken over the broker: acknowledge, shelve, arm and others. Who may give them is for the broker's access rules to say."""
-    home_assistant: Annotated[HomeAssistantForm | None, BeforeValidator(read_switch), Switched()] = None
-    """`true`: Home Assistant finds the box by itself, with its alarms and sensors. With a prefix of its own: `{prefix: NAME}`."""
 
 
 class NotifyForm(Form):

@@ -93,6 +93,10 @@ class Listener:
     def status(self, wanted: str) -> paho.MQTTMessage:
         return self.wait_for(lambda each: each.topic == TOPICS.status and json.loads(each.payload)["status"] == wanted)
 
+    def say(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        """Publish, and wait until the broker has it."""
+        self._client.publish(topic, payload, 1, retain).wait_for_publish(5)
+
     def close(self) -> None:
         self._client.disconnect()
         self._client.loop_stop()

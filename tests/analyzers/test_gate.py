@@ -36,10 +36,17 @@ def window(cues: Cues, end_s: float = 0.0, senses: frozenset[Sense] = frozenset(
     )  # fmt: skip
 
 
-def passage(
-    asked: Policy, seen: Window, state: GateState | None = None, *, normal: bool = True, armed: bool = True, free: bool = False
+def passage(  # noqa: PLR0913 - all that it hangs on
+    asked: Policy,
+    seen: Window,
+    state: GateState | None = None,
+    *,
+    normal: bool = True,
+    armed: bool = True,
+    free: bool = False,
+    stirs: bool | None = None,
 ) -> Passage:
-    return ask(asked, seen.view(HALL), seen, state or GateState(), normal=normal, armed=armed, free=free)
+    return ask(asked, seen.view(HALL), seen, state or GateState(), normal=normal, armed=armed, free=free, stirs=stirs)
 
 
 SIGHT, SOUND = frozenset({Sense.SIGHT}), frozenset({Sense.SOUND})
@@ -66,6 +73,30 @@ ROWS: list[tuple[str, dict[str, Any], Cues, Cause | None]] = [
 def test_who_is_asked(reason: str, fields: dict[str, Any], cues: Cues, cause: Cause | None) -> None:
     refusal = passage(policy(**fields), window(cues)).refusal
     assert (refusal.cause if refusal else None) is cause, reason
+
+
+CAMERA: list[tuple[str, dict[str, Any], Cues, bool, bool]] = [
+    ("the camera sees what the box's cues do not", {}, QUIET, True, True),
+    ("what the box's cues see and the camera does not is not asked about", {}, STIRRED, False, False),
+    ("of sounds a camera's motion says nothing", {}, BANG, False, True),
+    ("nor to a policy for the ear alone", {"senses": SOUND}, QUIET, True, False),
+    ("nor of the lens", {"wake": frozenset({CueName.DARK})}, QUIET, False, True),
+    ("a policy that does not wake for motion is not woken by it", {"wake": frozenset({CueName.MOVED})}, QUIET, True, False),
+    ("a fallback's figure for motion is the box's own cue too", {"fallback": CueRule(at_least={CueName.CHANGED: 0.001})}, STIRRED, False, False),
+    ("a patrol is due all the same", {"patrol": timedelta(minutes=5)}, QUIET, False, True),
+]
+
+
+@pytest.mark.parametrize(("reason", "fields", "cues", "stirs", "asked"), CAMERA, ids=[row[0] for row in CAMERA])
+def test_a_cameras_own_word_takes_the_place_of_the_cues_for_motion(
+    reason: str, fields: dict[str, Any], cues: Cues, *, stirs: bool, asked: bool
+) -> None:
+    assert (passage(policy(**fields), window(cues), stirs=stirs).refusal is None) is asked, reason
+
+
+def test_a_camera_that_says_no_closes_nothing_that_is_open_or_owed() -> None:
+    assert passage(policy(), window(STIRRED), normal=False, stirs=False).refusal is None
+    assert passage(policy(), window(STIRRED), GateState(owed=True), stirs=False).refusal is None
 
 
 def test_a_track_that_is_not_normal_is_always_asked() -> None:

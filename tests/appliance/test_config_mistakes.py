@@ -129,3 +129,8 @@ def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
 def test_a_bomb_of_aliases_is_refused_before_it_grows(tmp_path: Path) -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"] + [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
     assert "too many values" in told(tmp_path, "\n".join(lines))[0]
+
+
+def test_a_camera_cannot_be_heard_without_a_broker(tmp_path: Path) -> None:
+    text = GOOD.replace("  mic:\n", "    gate: {topics: [cam7/motion]}\n  mic:\n", 1).partition("notify:")[0]
+    assert told(tmp_path, text) == ["9:11: sensors.cam.gate: there is no broker at which the camera could be heard: name it under notify: mqtt:"]

@@ -53,7 +53,7 @@ def test_the_asyncapi_file_refers_to_nothing_that_is_not_there() -> None:
 
 @pytest.mark.broker
 def test_all_that_a_running_box_says_fits_its_type_and_topic(appliance: Appliance, listener: Listener) -> None:
-    appliance.login = ", commands: true"
+    appliance.login = ", commands: true, onvif: true"
     appliance.start()
     eventually(lambda: listener.events("something-there", "opened"), 25, "an alarm opens")
     listener.publish("omniwatch/plant/test/command/arm", {"mode": "night", "who": "anna"})
