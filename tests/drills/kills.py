@@ -113,6 +113,7 @@ class Kills:
         before = len(self.ear.events("lights-out", "opened"))
         eventually(lambda: len(self.ear.events("lights-out", "opened")) > before, QUIET_S, "alarms go on after the last kill")
         eventually(lambda: self.box.figure('omniwatch_outbox_depth{channel="mqtt"}') == 0, QUIET_S, "everything is told")
+        self.upset.append(time.time())  # from here on nobody watches
         assert self.box.stop() == 0
 
     def end(self) -> None:
