@@ -1,5 +1,6 @@
 """Opening what FFmpeg reads: only what the table of sources allows, within bounds, and with its errors told without an address."""
 
+import errno
 import time
 from dataclasses import dataclass
 
@@ -34,6 +35,8 @@ REASONS: tuple[tuple[type[BaseException], FaultReason], ...] = (
     (av.InvalidDataError, FaultReason.UNSUPPORTED),
     (av.ArgumentError, FaultReason.UNSUPPORTED),
 )
+UNNAMED = errno.EPERM
+"""Parts of FFmpeg that fail without saying why return -1, which reads as "operation not permitted"; so does what a firewall forbids."""
 PATIENT = 0.9
 WHILE_OPEN = {FaultReason.TIMEOUT: FaultReason.STALLED, FaultReason.UNSUPPORTED: FaultReason.BROKEN}
 """What the same errors mean once it has been open."""
@@ -41,6 +44,8 @@ WHILE_OPEN = {FaultReason.TIMEOUT: FaultReason.STALLED, FaultReason.UNSUPPORTED:
 
 def fault_of(error: av.FFmpegError, *, was_open: bool) -> SensorFault:
     """FFmpeg's error as a fault. Its own text would hold the address, and with it the password: only the error's name is kept."""
+    if error.errno == UNNAMED:
+        return SensorFault(FaultReason.BROKEN, "FFmpeg does not say why, or this machine forbids it")
     reason = next((reason for kind, reason in REASONS if isinstance(error, kind)), FaultReason.BROKEN)
     if was_open:
         reason = WHILE_OPEN.get(reason, reason)

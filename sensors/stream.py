@@ -168,7 +168,7 @@ class _Reading:
         """The whole frames in a packet."""
         try:
             frames = [frame for frame in packet.decode() if isinstance(frame, VideoFrame | AudioFrame)]
-        except av.InvalidDataError:
+        except av.FFmpegError:  # decoders have many numbers for it, and some none; none of them is the source's
             self._count_bad()
             return []
         whole: list[VideoFrame | AudioFrame] = [frame for frame in frames if not frame.is_corrupt]

@@ -1,3 +1,4 @@
+import errno
 from urllib.parse import unquote, urlsplit
 
 import av
@@ -57,14 +58,21 @@ def test_what_cameras_may_send_can_be_decoded_by_what_is_taken() -> None:
 
 @pytest.mark.parametrize(("kind", "reason"), REASONS)
 def test_a_fault_says_neither_the_address_nor_the_login(kind: type[av.FFmpegError], reason: FaultReason) -> None:
-    fault = fault_of(kind(1, "Something went wrong", "rtsp://anna:secret@10.0.0.21/stream"), was_open=False)
+    fault = fault_of(kind(1000, "Something went wrong", "rtsp://anna:secret@10.0.0.21/stream"), was_open=False)
     assert fault.reason is reason
     assert "secret" not in str(fault) + fault.detail
     assert "10.0.0.21" not in str(fault) + fault.detail
 
 
 def test_an_error_of_an_open_source_is_not_one_of_opening() -> None:
-    assert fault_of(av.ExitError(1, "x"), was_open=True).reason is FaultReason.STALLED
-    assert fault_of(av.InvalidDataError(1, "x"), was_open=True).reason is FaultReason.BROKEN
-    assert fault_of(av.ConnectionResetError(1, "x"), was_open=True).reason is FaultReason.ENDED
-    assert fault_of(av.UndefinedError(1, "x"), was_open=True).reason is FaultReason.BROKEN
+    assert fault_of(av.ExitError(1000, "x"), was_open=True).reason is FaultReason.STALLED
+    assert fault_of(av.InvalidDataError(1000, "x"), was_open=True).reason is FaultReason.BROKEN
+    assert fault_of(av.ConnectionResetError(1000, "x"), was_open=True).reason is FaultReason.ENDED
+    assert fault_of(av.UndefinedError(1000, "x"), was_open=True).reason is FaultReason.BROKEN
+
+
+def test_what_ffmpeg_cannot_name_is_no_lack_of_a_password() -> None:
+    for was_open in (False, True):
+        unnamed = fault_of(av.PermissionError(errno.EPERM, "Operation not permitted"), was_open=was_open)
+        assert (unnamed.reason, unnamed.detail) == (FaultReason.BROKEN, "FFmpeg does not say why, or this machine forbids it")
+        assert fault_of(av.PermissionError(errno.EACCES, "Permission denied"), was_open=was_open).reason is FaultReason.UNAUTHORIZED

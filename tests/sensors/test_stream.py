@@ -126,6 +126,19 @@ def test_a_stream_that_is_joined_between_keyframes_shows_no_made_up_picture(tmp_
     assert all(abs(float(frame.mean()) - BACKGROUND) < 6 for seen in sensor.seen if seen.frames is not None for frame in seen.frames)
 
 
+def test_a_damaged_packet_of_sound_costs_itself_and_not_the_camera(tmp_path: Path) -> None:
+    file = record(tmp_path / "both.mp4", Scene(seconds=4, at_s=()))
+    data = bytearray(file.read_bytes())
+    with av.open(str(file)) as container:
+        damaged = [(packet.pos, packet.size) for packet in container.demux(audio=0) if packet.pos is not None][60:63]
+    for at, size in damaged:  # the decoder of AAC has a number of its own for this, which is not that of invalid data
+        data[at : at + size] = b"\xff" * size
+    file.write_bytes(data)
+    sensor = replayed(file)
+    assert [news.condition for news in sensor.news] == [SensorCondition.ONLINE, SensorCondition.ENDED]
+    assert first_pairs(sensor.seen) == [0, 1, 2]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
