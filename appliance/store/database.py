@@ -156,12 +156,14 @@ class Database:
     def _renewed(self, connection: sqlite3.Connection) -> sqlite3.Connection:
         """The connection, or the one that takes its place because it has been of no use for long."""
         now = monotonic()
+        if self._settings.stands_in and not self.away and self._file.is_replaced():
+            return self._begin_anew(connection)
         if now - self._tried < self._settings.renew_after_s:
             return connection
         if self.away and self._settings.stands_in:
             return self._come_back(connection)
         refuses = self._refused_since is not None and now - self._refused_since >= self._settings.renew_after_s
-        if self._settings.stands_in and (refuses or not self._file.is_there()):
+        if self._settings.stands_in and refuses:
             return self._begin_anew(connection)
         self._tried = now
         self._file.make_ballast()

@@ -66,7 +66,7 @@ class DatabaseFile:
         """Nothing is opened yet."""
         self._settings = settings
         self._guard: int | None = None
-        self._identity: tuple[int, int] | None = None
+        self._eye: int | None = None
         self.moved_aside: Path | None = None
         """Where a damaged file, or one of a newer version, was moved."""
 
@@ -82,21 +82,34 @@ class DatabaseFile:
             self._guard = _lock(path) if self._guard is None else self._guard
             problem = _problem(path)
             connection = connect(self._settings) if problem is None else self._begin_anew(path, problem)
+            self._eye = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             otherwise.pop_all()
-        self._identity = _identity(path)
         self.make_ballast()
         return connection
 
-    def is_there(self) -> bool:
-        """Whether the file is still where it was opened, and looks like one: SQLite writes on into one that was deleted or overwritten."""
+    def is_replaced(self) -> bool:
+        """Whether the file is no longer where it was opened, or no database any more: SQLite writes on into one that is gone.
+
+        Asked before every commit (some microseconds). A disk that will not say is none that says so: what it refuses is seen as that.
+        It looks through a descriptor of its own that is closed after SQLite's: closing any of them lets go of the file's locks, and the
+        next program that looks into it would take it for unused and delete the journal.
+        """
         path = self._settings.path
-        return path == MEMORY or self._identity == _identity(path)
+        if path == MEMORY or self._eye is None:
+            return False
+        try:
+            return not os.path.samestat(path.stat(), os.fstat(self._eye)) or os.pread(self._eye, len(MAGIC), 0) != MAGIC
+        except (FileNotFoundError, NotADirectoryError):
+            return True
+        except OSError:
+            return False
 
     def close(self) -> None:
-        """Let others have it."""
-        if self._guard is not None:
-            os.close(self._guard)
-            self._guard = None
+        """Let others have it. SQLite's connection has to be closed before."""
+        for descriptor in (self._eye, self._guard):
+            if descriptor is not None:
+                os.close(descriptor)
+        self._eye = self._guard = None
 
     def _begin_anew(self, path: Path, problem: Literal["damaged", "newer"]) -> sqlite3.Connection:
         """A fresh file, with what can still be read of a damaged one."""
@@ -218,16 +231,6 @@ def connect(settings: DatabaseSettings) -> sqlite3.Connection:
         connection.execute(f"PRAGMA {pragma}")
     migrate(connection)
     return connection
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    """Which file lies there; None where it is no database."""
-    try:
-        with path.open("rb") as file:
-            found = os.fstat(file.fileno())
-            return (found.st_dev, found.st_ino) if file.read(len(MAGIC)) == MAGIC else None
-    except OSError:
-        return None
 
 
 def _free_bytes(folder: Path) -> int:

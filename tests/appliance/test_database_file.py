@@ -4,7 +4,8 @@ import asyncio
 import os
 import sqlite3
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -29,6 +30,19 @@ async def add(database: Database, sql: str, *rows: tuple[object, ...]) -> None:
 
 async def count(database: Database, table: str) -> int:
     return int(await database.do(lambda connection: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]))  # noqa: S608
+
+
+SHOW = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+print(*(row[0] for row in connection.execute("SELECT id FROM outbox ORDER BY number")))
+connection.close()
+"""
+
+
+def shown(path: Path) -> list[str]:
+    """What another process finds in the outbox."""
+    return subprocess.run([sys.executable, "-c", SHOW, str(path)], check=True, capture_output=True, text=True).stdout.split()
 
 
 def rot(path: Path, first_page: int) -> None:
@@ -85,6 +99,57 @@ def test_a_file_that_is_damaged_while_it_is_used_is_replaced_and_what_waits_is_t
     asyncio.run(story())
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA quick_check").fetchone() == ("ok",)
+
+
+def _delete(path: Path) -> None:
+    path.unlink()
+
+
+def _overwrite(path: Path) -> None:
+    path.write_bytes(b"\0" * 8192)
+
+
+def _put_another(path: Path) -> None:
+    other = path.with_name("other.db")
+    asyncio.run(_made(other))
+    other.replace(path)
+
+
+async def _made(path: Path) -> None:
+    database = await Database.open(DatabaseSettings(path=path))
+    await database.close()
+
+
+@pytest.mark.parametrize("replace", [_delete, _overwrite, _put_another])
+def test_what_is_written_after_the_file_was_replaced_is_in_the_file_that_is_there(tmp_path: Path, replace: Callable[[Path], None]) -> None:
+    path = tmp_path / "state.db"
+
+    async def story() -> None:
+        database = await Database.open(DatabaseSettings(path=path, stands_in=True))
+        await add(database, ADD_OUTBOX, ("before",))
+        await asyncio.to_thread(replace, path)
+        await add(database, ADD_OUTBOX, ("after",))
+        assert await asyncio.to_thread(shown, path) == ["before", "after"]
+        assert database.opened == 2
+        await database.close()
+
+    asyncio.run(story())
+
+
+def test_whoever_looks_into_the_file_while_the_box_runs_takes_nothing_from_it(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+
+    async def story() -> None:
+        database = await Database.open(settings(path))
+        await add(database, ADD_OUTBOX, ("first",))
+        await add(database, ADD_OUTBOX, ("second",))
+        assert await asyncio.to_thread(shown, path) == ["first", "second"]
+        assert await asyncio.to_thread(Path(f"{path}-wal").exists), "the last one to leave takes the journal along, and the box has not left"
+        await add(database, ADD_OUTBOX, ("third",))
+        assert await asyncio.to_thread(shown, path) == ["first", "second", "third"]
+        await database.close()
+
+    asyncio.run(story())
 
 
 def test_a_memory_stands_in_until_the_file_can_be_had_and_is_carried_into_it(tmp_path: Path) -> None:
