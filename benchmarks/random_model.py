@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 import torch
-from transformers import Qwen3OmniMoeThinkerForConditionalGeneration
+from transformers import Qwen2Tokenizer, Qwen3OmniMoeThinkerForConditionalGeneration
 from transformers.models.qwen3_omni_moe.configuration_qwen3_omni_moe import Qwen3OmniMoeThinkerConfig
 
 from analyzers.omni.prompt import SYSTEM, question
@@ -30,16 +30,26 @@ def policy(number: int) -> Policy:
     return Policy(id=PolicyId(f"policy-{number}"), title="", ask=ask, sensors=(SensorId("hall"),))
 
 
-def make(folder: Path, seed: int = 0) -> Path:
-    """Write the model into `folder`, in bfloat16 as published ones are; `folder` itself."""
-    tokens = tokenizer(f"system\n{SYSTEM}\nuser\n{question(policy(each))}\nassistant\n" for each in range(200))
+def learnt() -> Qwen2Tokenizer:
+    """A tokenizer that has read the questions above."""
+    return tokenizer(f"system\n{SYSTEM}\nuser\n{question(policy(each))}\nassistant\n" for each in range(200))
+
+
+def config(shape: Path, tokens: Qwen2Tokenizer, dtype: str) -> Qwen3OmniMoeThinkerConfig:
+    """The configuration of a shape for this tokenizer; the vocabulary is the tokenizer's where the shape has none."""
     number = tokens.convert_tokens_to_ids
-    shape = json.loads(SHAPE.read_text())
-    shape["text_config"]["vocab_size"] = (len(tokens) + 63) // 64 * 64
+    described = json.loads(shape.read_text())
+    described["text_config"].setdefault("vocab_size", (len(tokens) + 63) // 64 * 64)
     ids = {f"{name}_token_id": number(f"<|{token}|>") for name, token in NAMES.items()}
     ids |= {f"{mark}_token_id": number(f"<|{mark}|>") for mark in MARKS}
+    return Qwen3OmniMoeThinkerConfig(**described, **ids, dtype=dtype)
+
+
+def make(folder: Path, seed: int = 0) -> Path:
+    """Write the model into `folder`, in bfloat16 as published ones are; `folder` itself."""
+    tokens = learnt()
     torch.manual_seed(seed)
-    model = Qwen3OmniMoeThinkerForConditionalGeneration(Qwen3OmniMoeThinkerConfig(**shape, **ids, dtype="bfloat16"))
+    model = Qwen3OmniMoeThinkerForConditionalGeneration(config(SHAPE, tokens, "bfloat16"))
     save(model.to(torch.bfloat16), tokens, folder)
     return folder
 

@@ -22,14 +22,14 @@ FUSED = ("gate_up_proj", "down_proj")
 
 
 class Packed(nn.Module):
-    """Matrices by name, packed. `dtype` is what they are unpacked to, and computed in."""
+    """Matrices by name, packed. `sides` are those of each; `dtype` is what they are unpacked to, and computed in."""
 
     def __init__(self, packing: Packing, dtype: torch.dtype) -> None:
         """None yet."""
         super().__init__()
         self.packing = packing
         self.dtype = dtype
-        self._sides: dict[str, Sides] = {}
+        self.sides: dict[str, Sides] = {}
 
     def declare(self, name: str, sides: Sides, *several: int) -> None:
         """Make room for a matrix of this name, or for `several` of them, as yet without memory."""
@@ -37,7 +37,7 @@ class Packed(nn.Module):
             shapes = self.packing.shapes(*sides)
         except ValueError as error:
             raise ModelError(f"{name}: {error}; load this model with `quantization: int8` or `none`") from None
-        self._sides[name] = sides
+        self.sides[name] = sides
         for field, (dtype, length) in shapes.items():
             empty = torch.empty(*several, length, dtype=dtype, device="meta")
             self.register_parameter(f"{name}{field}", nn.Parameter(empty, requires_grad=False))
@@ -45,21 +45,21 @@ class Packed(nn.Module):
     @property
     def largest(self) -> Sides:
         """The sides of its largest matrix."""
-        return max(self._sides.values(), key=prod)
+        return max(self.sides.values(), key=prod)
 
     def packs(self, name: str) -> bool:
         """Whether there is a matrix of this name."""
-        return name in self._sides
+        return name in self.sides
 
     def matrix(self, name: str, *which: int) -> Tensor:
         """The matrix, or the one of several, unpacked: [out, in]."""
-        sides = self._sides[name]
+        sides = self.sides[name]
         fields = {field: getattr(self, f"{name}{field}")[which] for field in self.packing.shapes(*sides)}
         return self.packing.unpack(fields, sides, self.dtype, None)
 
     def matrices(self, name: str, some: Slice, scratch: Scratch) -> Tensor:
         """A slice of several, unpacked into the scratch: [experts, out, in]. Theirs until it is used again."""
-        rows, columns = sides = self._sides[name]
+        rows, columns = sides = self.sides[name]
         room = scratch.room(len(some.experts), sides)
         for place, run in some.runs():
             fields = {field: getattr(self, f"{name}{field}")[run].flatten() for field in self.packing.shapes(*sides)}

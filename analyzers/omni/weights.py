@@ -97,6 +97,11 @@ def _thinker(found: ModelFolder, quantization: Quantization, device: torch.devic
     # A CPU without units for bfloat16 is two to three times slower in it.
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     model = artefact.load(found, device, dtype) if found.quantization else from_source(found, quantization, device, dtype)
+    return fitted_out(model, device)
+
+
+def fitted_out(model: Qwen3OmniMoeThinkerForConditionalGeneration, device: torch.device) -> Qwen3OmniMoeThinkerForConditionalGeneration:
+    """A thinker that has its weights, made to attend and to compute as the judge does."""
     model.set_attn_implementation({"text_config": ATTENTION, "vision_config": "sdpa", "audio_config": "sdpa"})
     quicken(model.model.visual)
     if device.type == "cuda":

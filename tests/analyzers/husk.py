@@ -7,44 +7,8 @@ from typing import Any
 
 from analyzers.omni.parameters import Part, expected
 
-ROPE = {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [24, 20, 20]}
-PUBLISHED: Mapping[str, Any] = {
-    "audio_config": {
-        "d_model": 1280,
-        "encoder_layers": 32,
-        "encoder_attention_heads": 20,
-        "encoder_ffn_dim": 5120,
-        "num_mel_bins": 128,
-        "output_dim": 2048,
-        "downsample_hidden_size": 480,
-    },
-    "vision_config": {
-        "depth": 27,
-        "hidden_size": 1152,
-        "intermediate_size": 4304,
-        "num_heads": 16,
-        "out_hidden_size": 2048,
-        "patch_size": 16,
-        "spatial_merge_size": 2,
-        "temporal_patch_size": 2,
-        "num_position_embeddings": 2304,
-        "deepstack_visual_indexes": [8, 16, 24],
-    },
-    "text_config": {
-        "vocab_size": 152064,
-        "hidden_size": 2048,
-        "intermediate_size": 768,
-        "moe_intermediate_size": 768,
-        "num_hidden_layers": 48,
-        "num_attention_heads": 32,
-        "num_key_value_heads": 4,
-        "head_dim": 128,
-        "num_experts": 128,
-        "num_experts_per_tok": 8,
-        "rope_parameters": ROPE,
-    },
-}
-"""The thinker of Qwen3-Omni-30B-A3B, as far as a plan needs it."""
+PUBLISHED: Mapping[str, Any] = json.loads((Path(__file__).parents[2] / "benchmarks" / "published_model.json").read_text())
+"""The thinker of Qwen3-Omni-30B-A3B, as far as a plan and a random model of its size need it."""
 NAMES = {
     Part.EXPERTS: "thinker.model.layers.0.mlp.experts.0.up_proj.weight",
     Part.ATTENTION: "thinker.model.layers.0.self_attn.q_proj.weight",
