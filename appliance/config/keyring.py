@@ -13,6 +13,9 @@ MAX_SECRET = 4096
 FOLDER = "omniwatch_"
 """What systemd puts before a file's name where a whole folder is one credential: `LoadCredential=omniwatch:/etc/omniwatch/secrets`."""
 
+INSTALLED = Path("/etc/omniwatch/secrets")
+"""The folder that the shipped unit names."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keyring:
@@ -21,13 +24,15 @@ class Keyring:
     folder: Path
     why: str
     """Why this one: told where a secret is not in it."""
+    put: Path | None = None
+    """Where its owner puts one, if not into `folder`: a service manager hands over copies."""
 
     @classmethod
     def beside(cls, file: Path, environment: Mapping[str, str] = os.environ) -> "Keyring":
         """What systemd gives in $CREDENTIALS_DIRECTORY, else the folder `secrets` beside the configuration."""
         given = environment.get("CREDENTIALS_DIRECTORY")
         if given:
-            return cls(folder=Path(given), why="$CREDENTIALS_DIRECTORY")
+            return cls(folder=Path(given), why="systemd hands it over at a start: systemctl restart omniwatch", put=INSTALLED)
         return cls(folder=file.parent / "secrets", why="$CREDENTIALS_DIRECTORY is not set")
 
     def file(self, name: str) -> Path:
@@ -43,7 +48,7 @@ class Keyring:
             with file.open("rb") as stream:
                 data = stream.read(MAX_SECRET + 1)
         except OSError as error:
-            raise HintedError(f'no secret "{name}": {error.strerror}', f"put it in {file} ({self.why})") from None
+            raise HintedError(f'no secret "{name}": {error.strerror}', f"put it in {self.put / name if self.put else file} ({self.why})") from None
         if not 0 < len(data.strip()) <= MAX_SECRET:
             raise HintedError(f'the secret "{name}" is empty or longer than {MAX_SECRET} bytes', f"it is in {file}")
         try:

@@ -16,6 +16,7 @@ from appliance import __version__
 from appliance.doctor.finding import Finding, Health
 
 PROBE_S = 60.0
+AGAIN = "install omniwatch again: the bundle's `install`, or scripts/setup in a checkout"
 
 
 def look_at_machine() -> Iterator[Finding]:
@@ -82,11 +83,11 @@ def _probe(program: str) -> object:
 def _libraries() -> Iterator[Finding]:
     found = _probe(LIBRARIES)
     if not isinstance(found, dict):
-        yield Finding(what="libraries", health=Health.FAILURE, says=str(found), do="run scripts/setup again")
+        yield Finding(what="libraries", health=Health.FAILURE, says=str(found), do=AGAIN)
         return
     for name, facts in found.items():
         if "error" in facts:
-            yield Finding(what=name, health=Health.FAILURE, says=facts["error"], do="run scripts/setup again")
+            yield Finding(what=name, health=Health.FAILURE, says=facts["error"], do=AGAIN)
         elif name == "av":
             parts = ", ".join(f"{part} {number}" for part, number in facts["ffmpeg"].items() if part in {"libavcodec", "libavformat"})
             yield Finding(what=name, health=Health.OK, says=f"{facts['version']} with FFmpeg's {parts} inside")
@@ -114,7 +115,7 @@ def _cameras() -> Iterator[Finding]:
 def _microphones() -> Iterator[Finding]:
     found = _probe(MICROPHONES)
     if not isinstance(found, list):
-        yield Finding(what="microphone", health=Health.WARNING, says=str(found), do="apt-get install portaudio19-dev, then scripts/setup")
+        yield Finding(what="microphone", health=Health.WARNING, says=str(found), do="apt-get install libportaudio2; if that does not help, " + AGAIN)
     elif found:
         for name in found:
             yield Finding(what="microphone", health=Health.OK, says=f"mic:{name}")

@@ -211,6 +211,17 @@ def test_a_secret_that_is_not_there_is_told_with_the_place_where_it_should_be(fo
     assert [problem.hint for problem in caught.value.problems] == [f"put it in {folder}/secrets/cell ($CREDENTIALS_DIRECTORY is not set)"]
 
 
+def test_under_systemd_it_is_told_where_the_owner_puts_one_and_that_it_takes_a_restart(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "given").mkdir()
+    (folder / "given" / "omniwatch_mqtt").write_text("other")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(folder / "given"))
+    with pytest.raises(ConfigError) as caught:
+        read(folder, WHOLE)
+    assert [problem.hint for problem in caught.value.problems] == [
+        "put it in /etc/omniwatch/secrets/cell (systemd hands it over at a start: systemctl restart omniwatch)"
+    ]
+
+
 def test_no_secret_is_shown_by_a_configuration_that_is_printed(folder: Path) -> None:
     assert "pass word" not in repr(read(folder, WHOLE))
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from appliance.config.keyring import INSTALLED
+
 UNIT = Path(__file__).parents[2] / "systemd" / "omniwatch.service"
 
 
@@ -29,6 +31,12 @@ def test_it_is_kept_alive_for_ever_and_told_to_be_by_an_honest_watchdog(unit: co
 def test_the_newest_minutes_of_each_sensor_outlive_a_restart(unit: configparser.ConfigParser) -> None:
     service = unit["Service"]
     assert (service["RuntimeDirectory"], service["RuntimeDirectoryPreserve"]) == ("omniwatch", "restart")
+
+
+def test_passwords_come_from_where_the_owner_is_told_to_put_them_and_operators_reach_the_socket(unit: configparser.ConfigParser) -> None:
+    service = unit["Service"]
+    assert service["LoadCredential"] == f"omniwatch:{INSTALLED}"
+    assert (service["Group"], service["RuntimeDirectoryMode"], service["StateDirectoryMode"]) == ("omniwatch", "0750", "0700")
 
 
 def test_systemd_itself_finds_it_closed_enough() -> None:
