@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import process_time
 
+from alerts.channels.cloudevents import plain
 from analyzers.interview import Answers, JudgeCondition, JudgeNews, Policies
 from analyzers.judgement import JudgeKind, Judgement, Verdict
 from appliance.children import judge_link, sensor_link
 from appliance.config.configuration import ConfigError, load
+from appliance.control import mqtt_orders
 from appliance.control.orders import REPLIES, REQUESTS, Acknowledge, Answer, AskAudit, AskStatus, Request, Shelve
 from sensors.news import Release, SensorCondition, SensorFigures, SensorNews
 from sensors.settings import SensorSettings, WindowShape
@@ -28,6 +30,8 @@ HANG_S = 1.0
 """Of CPU time: what else runs on the machine is no fault of an input's."""
 STOP_S = 20
 """An input that takes so long is broken off."""
+MAX_SAID = 500
+"""Characters of a refusal, however much was refused."""
 WORDS = (
     b"null", b"true", b"NaN", b"Infinity", b"-1", b"1e999", b"9223372036854775808", b"\x00", b"\xff\xfe", b'"', b"{", b"}", b"[", b"]", b"[" * 5000,
     b'{"a":' * 2000, b"\\ud800", b"\\u0000", "\N{RIGHT-TO-LEFT OVERRIDE}".encode(), b"x" * 70_000, b"&a [*a,*a]", b"<<: *a",
@@ -127,6 +131,7 @@ def kinds(folder: Path) -> Mapping[str, Kind]:
         "what a judge says": _judge_says(),
         "what a judge is told": _of(judge_link.HEARS, Policies(first=True, policies=questions(1, 3)[0].policies)),
         "orders to the box": _of(REQUESTS, *(Request(order=each, box="plant-7/hall") for each in orders)),
+        "orders over MQTT": _mqtt_orders(),
         "answers of the box": _of(REPLIES, Answer(done=True, says=("seen",))),
         "configurations": _configurations(folder),
     }
@@ -134,6 +139,30 @@ def kinds(folder: Path) -> Mapping[str, Kind]:
 
 def _of(codec: Codec[object], *good: object) -> Kind:
     return Kind(good=[codec.encode(each) for each in good], decode=codec.decode, refuses=WireError)
+
+
+def _mqtt_orders() -> Kind:
+    """The last level of a topic, a line's end, and what was published there; what is answered to it goes out."""
+    good = [f"{verb}\n{example}".encode() for verb, (_, example) in mqtt_orders.VERBS.items()]
+    good.append(b'shelve\n{"what": "fire", "view": "hall.door", "span_s": 60.5, "why": "work", "who": "anna", "id": "17"}')
+
+    def hear(data: bytes) -> None:
+        verb, _, payload = data.partition(b"\n")
+        try:
+            given = mqtt_orders.decode(verb.decode(errors="replace"), payload)
+        except mqtt_orders.NoOrderError as error:
+            _answered(None, str(error))
+            raise
+        REQUESTS.encode(Request(order=given.order))
+        _answered(given.sender.id, given.sender.who)
+
+    return Kind(good=good, decode=hear, refuses=mqtt_orders.NoOrderError)
+
+
+def _answered(identity: str | None, says: str) -> None:
+    """AssertionError where what is answered, and stands in the journal, is no line of some hundred characters."""
+    assert says == plain(says, MAX_SAID)
+    mqtt_orders.ANSWER.dump_json(mqtt_orders.AnswerData(id=identity, verb="arm", done=False, says=(says,)))
 
 
 def _settings() -> SensorSettings:

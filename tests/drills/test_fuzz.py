@@ -7,7 +7,10 @@ import pytest
 from tests.drills.fuzz import feed, kinds
 
 
-@pytest.mark.parametrize("name", ["what a sensor says", "what a sensor is told", "what a judge says", "what a judge is told", "orders to the box"])
+DATAGRAMS = ("what a sensor says", "what a sensor is told", "what a judge says", "what a judge is told", "orders to the box", "orders over MQTT")
+
+
+@pytest.mark.parametrize("name", DATAGRAMS)
 def test_bent_datagrams_are_taken_or_refused(name: str, tmp_path: Path) -> None:
     tally = feed(kinds(tmp_path)[name], 1500, seed=1)
     assert tally.outcomes["refused"] > 100
