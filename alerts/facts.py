@@ -63,8 +63,8 @@ class BoxFacts:
     """Since when `judge` is what it is. A judge that loads, breaks and loads again is LOADING since it was last READY."""
     store_problem: str = ""
     """What is, or was until just now, wrong with the store."""
-    disk_free: float = 1.0
-    """0..1: share of the data folder's file system."""
+    disk_free: float | None = 1.0
+    """0..1: share of the data folder's file system. None: nobody has looked yet."""
     evidence_full: str = ""
     """Why no more evidence is kept; empty while there is room."""
     broker_lost_since: Moment | None = None
@@ -91,7 +91,7 @@ def box_answers(facts: BoxFacts, at: Moment) -> tuple[Judged, ...]:
     return (
         answer(names.JUDGE_DOWN, _judge(facts, at), at),
         answer(names.STORE_FAILED, _either(yes=bool(facts.store_problem)), at, note=facts.store_problem),
-        answer(names.DISK_LOW, _between(facts.disk_free <= DISK_LOW_SHARE, facts.disk_free >= DISK_FINE_SHARE), at),
+        answer(names.DISK_LOW, _disk(facts.disk_free), at),
         answer(names.EVIDENCE_FULL, _either(yes=bool(facts.evidence_full)), at, note=facts.evidence_full),
         answer(names.BROKER_UNREACHABLE, _lasting(facts.broker_lost_since, at, BROKER_LOST_FOR), at),
         answer(names.PUBLISH_REFUSED, _recent(facts.refused_at, at, REFUSED_FOR), at),
@@ -156,6 +156,11 @@ def _either(*, yes: bool) -> Verdict:
 
 def _between(yes: bool, no: bool) -> Verdict:  # noqa: FBT001 - the two ends of a band, in their order
     return Verdict.YES if yes else Verdict.NO if no else Verdict.UNSURE
+
+
+def _disk(free: float | None) -> Verdict:
+    """A box that has just started must not take its alarm back before it has looked."""
+    return Verdict.UNSURE if free is None else _between(free <= DISK_LOW_SHARE, free >= DISK_FINE_SHARE)
 
 
 def _lasting(since: Moment | None, at: Moment, enough: timedelta) -> Verdict:

@@ -76,7 +76,8 @@ class Health:
         self._last: Moment | None = None
         self._queue: deque[QueueFigures] = deque(maxlen=SHED_SECONDS)
         self.gap: Gap | None = None
-        self.disk_free = 1.0
+        self.disk_free: float | None = None
+        """0..1; None until somebody has looked."""
         self.reload_failed = False
         self.self_test: str | None = None
         """As in `BoxFacts`."""

@@ -3,10 +3,10 @@
 It counts what it is told and knows nobody who tells it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, ProcessCollector, start_http_server
 
 from alerts.notification import Delivery, Outcome
 from analyzers.judgement import Cause, JudgeKind, Judgement, Verdict
@@ -23,6 +23,21 @@ from sensors.news import SensorCondition, SensorFigures, SensorNews
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 LOG_ODDS = (-8.0, -6.0, -4.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0)
 BATCH = (1, 2, 4, 8, 16, 32, 64)
+
+
+class KnownGauge(Gauge):
+    """A gauge that has no sample until it is set: 0 would be a figure. Without labels."""
+
+    _is_known = False
+
+    def set(self, value: float) -> None:
+        """From now on it is this."""
+        super().set(value)
+        self._is_known = True
+
+    def collect(self) -> Iterable[Metric]:
+        """Its sample, where there is one yet."""
+        return super().collect() if self._is_known else self.describe()
 
 
 class Metrics:
@@ -101,10 +116,10 @@ class Metrics:
         self.outbox_oldest = Gauge("omniwatch_outbox_oldest_seconds", "Age of the oldest of them.", channel, registry=registry)
         self.outbox_parked = Gauge("omniwatch_outbox_parked", "Notifications that the other end refused for good.", channel, registry=registry)
         self.outbox_undurable = Gauge("omniwatch_outbox_undurable", "Notifications that live in memory alone.", channel, registry=registry)
-        self.store_up = Gauge("omniwatch_store_up", "1 while the store commits.", registry=registry)
+        self.store_up = KnownGauge("omniwatch_store_up", "1 while the store commits.", registry=registry)
         self.self_test = Gauge("omniwatch_self_test_passed", "1 if the last self-test was passed.", registry=registry)
         self.self_test_at = Gauge("omniwatch_self_test_timestamp_seconds", "When the last self-test was made.", registry=registry)
-        self.disk_free = Gauge("omniwatch_disk_free_ratio", "Free share of the disk that holds the state.", registry=registry)
+        self.disk_free = KnownGauge("omniwatch_disk_free_ratio", "Free share of the disk that holds the state.", registry=registry)
         self.loop_lag = Histogram(
             "omniwatch_loop_lag_seconds", "How late the supervisor's loop is.", buckets=(0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5), registry=registry
         )

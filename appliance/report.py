@@ -89,7 +89,8 @@ class Report:
         metrics, parts = self._metrics, self._parts
         metrics.queue_depth.set(parts.pipeline.queue.statistics().waiting)
         metrics.store_up.set(not store_failing)
-        metrics.disk_free.set(parts.health.disk_free)
+        if parts.health.disk_free is not None:
+            metrics.disk_free.set(parts.health.disk_free)
         metrics.alarms.tracks(parts.pipeline.tracks(), self._clock.now())
         metrics.outbox(parts.outbox.statistics())
 

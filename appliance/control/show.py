@@ -77,7 +77,8 @@ def _status(status: Status) -> Iterator[str]:
     yield from map(_channel, status.channels)
     if not status.channels:
         yield "outbox    nobody is told: there is no `notify`"
-    yield f"store     {f'[red]{escape(status.store_problem)}[/red]' if status.store_problem else 'ok'}; {status.disk_free:.0%} of the disk free"
+    free = "" if status.disk_free is None else f"; {status.disk_free:.0%} of the disk free"
+    yield f"store     {f'[red]{escape(status.store_problem)}[/red]' if status.store_problem else 'ok'}{free}"
     at = f"{_when(status.self_test_at)}: " if status.self_test_at else ""
     yield f"self-test {at}{escape(status.self_test)}"
 

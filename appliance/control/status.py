@@ -104,8 +104,8 @@ class Status:
     channels: tuple[ChannelLine, ...]
     store_problem: str
     """Why it cannot write; empty while it can."""
-    disk_free: float
-    """0..1: share of the data folder's file system."""
+    disk_free: float | None
+    """0..1: share of the data folder's file system; None until the box has looked."""
     self_test: str
     """What came of the last one, in a line."""
     self_test_at: datetime | None

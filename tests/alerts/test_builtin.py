@@ -65,6 +65,7 @@ FACTS = [
     (names.DISK_LOW, {"disk_free": 0.05}, Verdict.YES),
     (names.DISK_LOW, {"disk_free": 0.06}, Verdict.UNSURE),
     (names.DISK_LOW, {"disk_free": 0.07}, Verdict.NO),
+    (names.DISK_LOW, {"disk_free": None}, Verdict.UNSURE),
     (names.BROKER_UNREACHABLE, {"broker_lost_since": at(41)}, Verdict.UNSURE),
     (names.BROKER_UNREACHABLE, {"broker_lost_since": at(40)}, Verdict.YES),
     (names.PUBLISH_REFUSED, {"refused_at": at(-499)}, Verdict.YES),

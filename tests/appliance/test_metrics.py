@@ -82,3 +82,11 @@ def test_the_judges_process_is_shown_while_there_is_one() -> None:
     assert lines(metrics, "omniwatch_process_resident_memory_bytes ")
     pids.clear()
     assert not lines(metrics, "omniwatch_judge_process_resident_memory_bytes")
+
+
+def test_what_nobody_has_looked_at_yet_has_no_sample() -> None:
+    metrics = Metrics()
+    assert lines(metrics, "omniwatch_disk_free_ratio ") + lines(metrics, "omniwatch_store_up ") == []
+    metrics.disk_free.set(0.4)
+    metrics.store_up.set(0)
+    assert lines(metrics, "omniwatch_disk_free_ratio ") + lines(metrics, "omniwatch_store_up ") == ["0.4", "0.0"]

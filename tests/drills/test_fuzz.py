@@ -6,7 +6,6 @@ import pytest
 
 from tests.drills.fuzz import feed, kinds
 
-
 DATAGRAMS = ("what a sensor says", "what a sensor is told", "what a judge says", "what a judge is told", "orders to the box", "orders over MQTT")
 
 
