@@ -35,7 +35,7 @@ from appliance.selftest.trip import Round
 from appliance.store.rows import add_gap
 from appliance.store.store import DatabaseSettings, Store, StoreFailed
 from appliance.telling import OVER_MQTT
-from appliance.watch import Watch, watch
+from appliance.watch import NOTHING, Watch, watch
 from appliance.wiring import judge_budget, judge_settings, new_pipeline, new_telling
 from sensors.moment import Moment
 from sensors.news import Mute
@@ -57,7 +57,7 @@ class Box:
         """Nothing is opened yet; to be made where an event loop runs."""
         self._path = path
         self._configuration = self._started = configuration
-        self._watch: Watch = watch(configuration)
+        self._watch: Watch = NOTHING
         self._clock = BoxClock()
         self._metrics = Metrics()
         self._systemd = Systemd()
@@ -160,9 +160,9 @@ class Box:
         """Make the box what `configuration` says, leaving alone what stays the same."""
         self._configuration, self._watch = configuration, watch(configuration)
         self._telling.configure(configuration)
-        self._desk.configure(configuration)
+        self._desk.configure(configuration, self._watch)
         if self._link:
-            self._link.configure(configuration)
+            self._link.configure(configuration, self._watch)
         self._health.flood_rule(configuration.flood)
         settings = judge_settings(configuration.judge)
         self._pipeline.judge = self._judge if settings else None

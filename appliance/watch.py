@@ -40,6 +40,10 @@ class Watch:
         return FEED if fed else self.strides.get(SensorId(view.partition(".")[0]), FEED)
 
 
+NOTHING = Watch(by_view={}, by_facts={}, strides={})
+"""Until a configuration has been taken."""
+
+
 def watch(configuration: Configuration) -> Watch:
     """Who is asked what under `configuration`."""
     sensors = configuration.sensors

@@ -20,7 +20,7 @@ from appliance.broker.presence import EXPIRY, HEARTBEAT_EXPIRY
 from appliance.config.configuration import Configuration
 from appliance.store.remembered import recalled, remember
 from appliance.store.store import Store, StoreFailed
-from appliance.watch import watch
+from appliance.watch import Watch
 
 SETTING = "home assistant"
 
@@ -44,9 +44,9 @@ class Discovery:
         if prefix is not None:
             channel.listen(f"{prefix}/status", self._born)
 
-    def configure(self, configuration: Configuration) -> None:
+    def configure(self, configuration: Configuration, watch: Watch) -> None:
         """What is there from now on."""
-        self._wanted = described(self._channel.topics, configuration)
+        self._wanted = described(self._channel.topics, configuration, watch)
         self._news.set()
 
     async def run(self) -> None:
@@ -103,13 +103,13 @@ class Discovery:
             log.warning("what Home Assistant is told is not remembered, so entities that go may stay there: %s", error)
 
 
-def described(topics: Topics, configuration: Configuration) -> Described:
-    """What there is to show of a configuration."""
+def described(topics: Topics, configuration: Configuration, watch: Watch) -> Described:
+    """What there is to show of a configuration, and of what is watched under it."""
     return Described(
         topics=topics,
         version=__version__,
         sensors=tuple(sensor.settings.sensor for sensor in configuration.sensors),
-        policies=watch(configuration).policies(),
+        policies=watch.policies(),
         owners=frozenset(policy.id for policy in configuration.policies),
         modes=configuration.modes,
         commands=configuration.mqtt is not None and configuration.mqtt.commands,

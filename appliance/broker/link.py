@@ -16,6 +16,7 @@ from appliance.control.desk import Desk
 from appliance.control.mqtt_orders import Fate, MqttOrders
 from appliance.metrics import Metrics
 from appliance.store.store import Store
+from appliance.watch import Watch
 from sensors.moment import Moment
 
 
@@ -45,9 +46,9 @@ class BrokerLink:
         self._counts = metrics.mqtt_orders
         self._orders = MqttOrders(channel, desk.verbs, self._ordered) if wants and wants.commands else None
 
-    def configure(self, configuration: Configuration) -> None:
+    def configure(self, configuration: Configuration, watch: Watch) -> None:
         """What is watched from now on."""
-        self._discovery.configure(configuration)
+        self._discovery.configure(configuration, watch)
         self._onvif_rules.configure(configuration)
         self.gates.configure(configuration)
 

@@ -31,7 +31,7 @@ from appliance.deliveries import Deliveries
 from appliance.report import Parts
 from appliance.selftest.run import SelfTest
 from appliance.store.store import Store
-from appliance.watch import Watch, watch
+from appliance.watch import NOTHING, Watch
 from sensors.window import SensorId
 
 
@@ -56,7 +56,7 @@ class Desk:
         """Nothing is opened until `begin` and `serve`."""
         self._room = room
         self._configuration = configuration
-        self._watch: Watch = watch(configuration)
+        self._watch = NOTHING
         self.arming = Arming(room.store, configuration.modes, self._armed)
         self.trail = AuditTrail(room.store)
         reach = Reach(
@@ -92,9 +92,9 @@ class Desk:
         """Listen for orders until cancelled; WireError where there can be no socket."""
         await self._server.run_once()
 
-    def configure(self, configuration: Configuration) -> None:
-        """Orders are about this from now on."""
-        self._configuration, self._watch = configuration, watch(configuration)
+    def configure(self, configuration: Configuration, watch: Watch) -> None:
+        """Orders are about this from now on, and what is watched under it."""
+        self._configuration, self._watch = configuration, watch
         self.arming.offer(configuration.modes)
 
     def _armed(self, armed: Armed) -> None:

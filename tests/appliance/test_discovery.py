@@ -14,6 +14,7 @@ from alerts.channels.topics import Topics
 from appliance.broker.discovery import Discovery
 from appliance.config.configuration import Configuration, load
 from appliance.store.store import MEMORY, Store
+from appliance.watch import watch
 from tests.alerts.mosquitto import Broker, Listener, now, until
 
 pytestmark = pytest.mark.broker
@@ -66,13 +67,17 @@ class Site:
         self._ear.close()
 
 
+def take(discovery: Discovery, configuration: Configuration) -> None:
+    discovery.configure(configuration, watch(configuration))
+
+
 @asynccontextmanager
 async def running(configuration: Configuration, store: Store) -> AsyncIterator[Discovery]:
     assert configuration.mqtt
     topics = Topics(site=configuration.site, box=configuration.box)
     channel = MqttChannel(configuration.mqtt, topics, version="1.2.3", now=now, linked=lambda _up: None)
     discovery = Discovery(channel, store, configuration.mqtt.home_assistant)
-    discovery.configure(configuration)
+    take(discovery, configuration)
     tasks = [asyncio.create_task(channel.run()), asyncio.create_task(discovery.run())]
     await until(lambda: channel.connected)
     try:
@@ -96,7 +101,7 @@ def test_the_box_is_described_and_again_when_home_assistant_is_born(site: Site) 
             shown = await site.heard()
             assert shown["alarm_smoke_hall"]["name"] == "Smoke on hall"
             assert {"running", "alarms", "arm", "sensor_hall", "acknowledge_smoke_hall", "alarm_disk-low_box"} <= shown.keys()
-            discovery.configure(site.written(title="Rauch"))
+            take(discovery, site.written(title="Rauch"))
             again = await site.heard(lambda shown: shown["alarm_smoke_hall"]["name"] == "Rauch on hall")
             await site.birth("online")
             assert await site.heard() == again
@@ -108,15 +113,15 @@ def test_what_leaves_the_configuration_is_taken_out_and_a_new_title_is_none(site
     async def story() -> None:
         async with running(site.written(), await Store.open(MEMORY, now())) as discovery:
             before = await site.heard()
-            discovery.configure(site.written(title="Rauch"))
+            take(discovery, site.written(title="Rauch"))
             renamed = await site.heard(lambda shown: shown["alarm_smoke_hall"]["name"] == "Rauch on hall")
             assert renamed["alarm_smoke_hall"] == {**before["alarm_smoke_hall"], "name": "Rauch on hall"}
             assert renamed.keys() == before.keys()
-            discovery.configure(site.written(policy="fire"))
+            take(discovery, site.written(policy="fire"))
             after = await site.heard(lambda shown: "alarm_fire_hall" in shown)
             assert after["alarm_smoke_hall"] == {"platform": "binary_sensor"}
             assert after["acknowledge_smoke_hall"] == {"platform": "button"}
-            discovery.configure(site.written(policy="fire", title="Fire"))
+            take(discovery, site.written(policy="fire", title="Fire"))
             assert "alarm_smoke_hall" not in await site.heard(lambda shown: shown["alarm_fire_hall"]["name"] == "Fire on hall"), (
                 "it has been taken out"
             )

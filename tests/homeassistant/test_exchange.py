@@ -9,6 +9,7 @@ from alerts.channels.topics import Topics
 from appliance.broker.discovery import described
 from appliance.config.configuration import load
 from appliance.control.mqtt_orders import decode
+from appliance.watch import watch
 from tests.appliance.conftest import Appliance, Broker
 from tests.appliance.test_interfaces import assert_fits, kind_of
 from tests.homeassistant.record import DESCRIPTION, LOGIN, RECORDING
@@ -66,7 +67,8 @@ def test_the_box_says_nothing_today_that_home_assistant_has_not_taken(tmp_path: 
     box = Appliance(tmp_path, tmp_path / "film.mp4", Broker(tmp_path), login=LOGIN)
     box.film.touch()
     box.write()
-    today = components(described(Topics(site="plant", box="test"), load(box.config)))
+    configuration = load(box.config)
+    today = components(described(Topics(site="plant", box="test"), configuration, watch(configuration)))
     taken = {shape(each) for each in said(DESCRIPTION)[0]["components"].values()}
     for name, each in today.items():
         assert shape(each) in taken, f"{name}: show it to a Home Assistant again, with tests/homeassistant/record.py"
