@@ -15,6 +15,7 @@ from alerts.facts import Gap
 from alerts.names import SELF_TEST_SENSOR
 from alerts.notification import Delivery, Notification
 from analyzers.interview import JudgeCondition, JudgeNews
+from analyzers.omni.plan import amount
 from appliance import __version__
 from appliance.broker.link import BrokerLink, Sights
 from appliance.children.fleet import Fleet, Uses
@@ -258,7 +259,7 @@ class Box:
         self._health.judge(news)
         said, self._judge_problem = self._judge_problem, "" if news.condition is JudgeCondition.READY else news.detail or self._judge_problem
         if news.condition is JudgeCondition.READY:
-            log.info("the judge is ready: %s on %s, %.2f GB of weights", news.model, news.device, news.weight_bytes / 1e9)
+            log.info("the judge is ready: %s on %s, %s of weights", news.model, news.device, amount(news.weight_bytes))
         elif news.condition is JudgeCondition.DOWN and news.detail != said:  # once an outage, however often it is tried again
             log.warning("the judge is down: %s; cues stand in", news.detail)
 

@@ -121,6 +121,7 @@ def test_a_killed_judge_comes_back_and_cues_stand_in_meanwhile(appliance: Applia
     appliance.judge = f"{{kind: omni, model: {MODEL}}}"
     appliance.start()
     eventually(lambda: "the judge is ready" in appliance.log(), 60, "the model is loaded")
+    assert " MB of weights" in appliance.log()
     os.kill(appliance.children()["analyzers.main"], signal.SIGKILL)
     eventually(lambda: "the judge is down" in appliance.log(), 10, "the loss of the judge is said")
     eventually(lambda: appliance.log().count("the judge is ready") == 2, 60, "the judge is back")
