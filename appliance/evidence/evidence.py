@@ -79,6 +79,8 @@ class Evidence:
         self._alone = asyncio.Lock()
         self._tended: Moment | None = None
         self._reconciled: Moment | None = None
+        self._forgotten = 0
+        """How often something was: rows that were read before are then not to be believed."""
         self._made: dict[Wanted, tuple[Clip, int]] = {}
         """The newest clips and what they take: alarms that one window opened share one, under names of their own."""
         self._kept = self._waiting = 0
@@ -158,12 +160,14 @@ class Evidence:
                 await self._heal(now)
                 await self._room.upkeep(now)
                 self._tended = now
-        rows = await self._means.store.do(lambda connection: clip_rows.of_state(connection, "wanted"))
+        forgotten, rows = self._forgotten, await self._means.store.do(lambda connection: clip_rows.of_state(connection, "wanted"))
         self._waiting = len(rows)
         for row in rows[MAX_WANTED:]:
             await self._fail(row, "too many at once")
         for row in rows[:MAX_WANTED]:
             async with self._alone:
+                if self._forgotten != forgotten:
+                    return
                 await self._tend(row, self._means.clock.now())
 
     async def _heal(self, now: Moment) -> None:
@@ -260,6 +264,7 @@ class Evidence:
         """Delete what is kept of a sensor between two times, also what is still to be made. StoreFailed or OSError where that cannot be."""
         await self.promise()
         async with self._alone:
+            self._forgotten += 1
             return await self._room.forget(sensor, start, end, self._means.clock.now())
 
     def statistics(self) -> EvidenceStatistics:

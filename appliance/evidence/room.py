@@ -6,7 +6,7 @@ What nobody has seen to yet never makes room for anything: when there is nothing
 import logging
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -76,18 +76,28 @@ class EvidenceRoom:
 
     async def reconcile(self, now: Moment) -> None:
         """At the start: files without a row are adopted where they are whole, and deleted where not; rows without a file are ended."""
-        kept, wanted = await self._do(lambda connection: tuple(clip_rows.of_state(connection, state) for state in ("kept", "wanted")))
+        wanted = await self._do(lambda connection: clip_rows.of_state(connection, "wanted"))
         lying = await apart(lambda: evidence_files.whole(self.folder))
-        clips = {row.id: clip for row in kept if (clip := row.clip())}
         needed = {each.id: evidence_files.stem(each.id, want.moment) for each in wanted if (want := each.wanted()) and want.clip}
-        for missing in clips.keys() - lying.keys():
-            await self._end(missing, "removed", Gone(why="its file is missing", clip=clips[missing]))
-            log.error("the clip %s is missing: its row has no file any more", clips[missing].file)
-        for unclaimed in lying.keys() - clips.keys() - needed.keys():
+        known = set(needed)
+        async for row in self._kept():
+            known.add(row.id)
+            if row.id not in lying and (clip := row.clip()):
+                await self._end(row.id, "removed", Gone(why="its file is missing", clip=clip))
+                log.error("the clip %s is missing: its row has no file any more", clip.file)
+        for unclaimed in lying.keys() - known:
             await self._adopt(unclaimed, lying[unclaimed], now)
         leftovers = await apart(lambda: evidence_files.clear_leftovers(self.folder, needed.values()))
         if leftovers:
             log.warning("%d files of clips that were never finished were deleted", leftovers)
+
+    async def _kept(self) -> AsyncIterator[ClipRow]:
+        """Every clip that is kept, however many those are."""
+        last = ClipId("")
+        while rows := await self._do(partial(clip_rows.kept_after, clip=last)):
+            for row in rows:
+                yield row
+            last = rows[-1].id
 
     async def _adopt(self, clip: ClipId, name: str, now: Moment) -> None:
         """The database was lost, and the clip was not."""
@@ -164,11 +174,12 @@ class EvidenceRoom:
 
     async def forget(self, sensor: SensorId, start: datetime, end: datetime, now: Moment) -> tuple[Removed, ...]:
         """Delete clips, posters and segments of a sensor that overlap a span. Alerts keep what their clips were called and when they were."""
-        kept, wanted = await self._do(lambda connection: tuple(clip_rows.of_state(connection, state) for state in ("kept", "wanted")))
+        kept = [row async for row in self._kept() if row.sensor in (sensor, "")]
+        wanted = await self._do(lambda connection: clip_rows.of_state(connection, "wanted"))
         removed: list[Removed] = []
-        for row in (*kept, *wanted):
+        for row in (*kept, *(row for row in wanted if row.sensor == sensor)):
             span = _span(row)
-            if span is None or row.sensor not in (sensor, "") or span[0] > end or span[1] < start:
+            if span is None or span[0] > end or span[1] < start:
                 continue
             removed += _described(row, sensor, span)
             want = row.wanted() if row.state == "wanted" else None
@@ -177,6 +188,7 @@ class EvidenceRoom:
                 await self._end(row.id, "removed", Gone(why="forgotten"))
             else:
                 await self._remove(row, "forgotten")
+        removed.sort(key=lambda each: each.start)
         runtime = self.config.runtime
         erased = await apart(lambda: evidence_files.erase_segments(runtime, sensor, (start, end), now))
         removed += [Removed(what="segment", name=each.name, sensor=sensor, start=each.start, end=each.end, bytes=each.bytes) for each in erased]

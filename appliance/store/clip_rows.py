@@ -22,7 +22,8 @@ ClipId = NewType("ClipId", str)
 SILENT = (Reason.SHELVED, Reason.SUPPRESSED, Reason.COMMON_CAUSE, Reason.COOLDOWN, Reason.FLOOD, Reason.UNTOLD)
 """Reasons of transitions that told nobody."""
 MANY = 10_000
-"""Rows that are read at once at most; a box keeps a few thousand clips."""
+"""Rows of one state that are read at once at most. Of those that are kept a large quota holds more: see `kept_after`."""
+PAGE = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +85,12 @@ def add(connection: sqlite3.Connection, row: ClipRow, at: Moment) -> bool:
 def of_state(connection: sqlite3.Connection, state: str, limit: int = MANY) -> tuple[ClipRow, ...]:
     """The rows in a state, oldest first."""
     return _rows(connection.execute(f"SELECT {COLUMNS} FROM clip WHERE state = ? ORDER BY at_us LIMIT ?", (state, limit)))  # noqa: S608
+
+
+def kept_after(connection: sqlite3.Connection, clip: ClipId) -> tuple[ClipRow, ...]:
+    """The next rows that are kept, in the order of their ids: whoever begins with an empty one sees all, page by page."""
+    query = f"SELECT {COLUMNS} FROM clip WHERE state = 'kept' AND id > ? ORDER BY id LIMIT {PAGE}"  # noqa: S608 - names of this file alone
+    return _rows(connection.execute(query, (clip,)))
 
 
 def tried(connection: sqlite3.Connection, clip: ClipId) -> None:

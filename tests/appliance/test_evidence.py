@@ -1,5 +1,6 @@
 """Evidence: each alarm gets its clip, whatever ends the box in between; what is kept has bounds, and what is unseen never goes in silence."""
 
+import asyncio
 import hashlib
 import os
 import re
@@ -18,7 +19,7 @@ from analyzers.judgement import Verdict
 from appliance.config.evidence_form import EvidenceUse
 from appliance.evidence.clip_helper import helped
 from appliance.evidence.evidence import MAX_ATTEMPTS, MAX_WANTED
-from appliance.store.clip_rows import CLIP, WANTED, Wanted
+from appliance.store.clip_rows import CLIP, MANY, WANTED, Wanted
 from appliance.store.rows import text
 from sensors.cues import Box
 from sensors.cut import Cut, CutOrder, Uncut
@@ -343,6 +344,40 @@ async def test_what_somebody_forgets_is_gone_and_named_and_the_alert_keeps_its_r
         assert all("door" in str(each) for each in removed)
 
 
+@pytest.mark.usefixtures("segments")
+@story
+async def test_what_is_forgotten_is_found_however_many_clips_there_are(tmp_path: Path) -> None:
+    async with box(tmp_path) as one:
+        file = await kept(one)
+        many = """INSERT INTO clip WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
+          SELECT 'a' || i, 'a', 'other', 'kept', i, 1, 0, '' FROM n"""
+        await one.sql(many, MANY + 1)
+        removed = await one.evidence.forget(DOOR, at(0).utc, at(11).utc)
+        assert [each.name for each in removed][:1] == [file]
+        assert one.files() == []
+
+
+@pytest.mark.usefixtures("segments")
+@story
+async def test_what_is_forgotten_while_clips_are_made_is_not_made_after_all(tmp_path: Path) -> None:
+    orders, forgetting = [], []
+
+    async def forgets_meanwhile(order: CutOrder) -> Cut | Uncut:
+        orders.append(order)
+        forgetting.append(asyncio.create_task(one.evidence.forget(DOOR, at(0).utc, at(30).utc)))
+        await asyncio.sleep(0)  # so that it waits for its turn
+        return await helped(order)
+
+    async with box(tmp_path, cut=forgets_meanwhile) as one:
+        await one.judge(YES, 10)
+        await one.judge(YES, 14, THEFT)
+        await one.turn(19)
+        await asyncio.gather(*forgetting)
+        assert len(orders) == 1
+        assert [state for _, state, _ in await one.rows()] == ["removed", "removed"]
+        assert one.files() == []
+
+
 @story
 async def test_segments_of_other_boots_and_of_sensors_that_are_gone_do_not_stay(tmp_path: Path, segments: Path) -> None:
     other = tmp_path / "runtime" / "0c7b0b2e-58d7-4e3c-9d3e-3c1f4d0a8f11" / "door"
@@ -362,8 +397,6 @@ async def test_segments_of_other_boots_and_of_sensors_that_are_gone_do_not_stay(
 def test_evidence_runs_by_itself_and_ends_when_told(tmp_path: Path) -> None:
     @story
     async def run() -> None:
-        import asyncio  # noqa: PLC0415 - of this test alone
-
         async with box(tmp_path) as one:
             running = asyncio.create_task(one.evidence.run())
             await one.judge(YES, 10)
