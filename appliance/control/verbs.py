@@ -144,7 +144,10 @@ class Verbs:
             return refused("the end must come after the start")
         if self._means.remove is None:
             return refused("this box keeps no evidence")
-        removed = await self._means.remove(SensorId(plain(order.sensor, MAX_NAME)), order.start, order.end)
+        try:
+            removed = await self._means.remove(SensorId(plain(order.sensor, MAX_NAME)), order.start, order.end)
+        except (StoreFailed, OSError) as error:
+            return refused(f"not all of it could be removed ({error}); what has gone so far is on record: say it again when that is mended")
         if not removed and order.sensor not in sensors:  # a sensor that was taken out of the file may still have evidence
             hint = did_you_mean(order.sensor, sensors) or f"there is {', '.join(sensors)}"
             return refused(f'no evidence of "{plain(order.sensor, MAX_NAME)}", and no such sensor; {hint}')

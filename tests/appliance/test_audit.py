@@ -1,7 +1,7 @@
 """The audit trail: what was written shows, and so does every later change."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import wraps
 from pathlib import Path
@@ -9,9 +9,13 @@ from pathlib import Path
 import pytest
 
 from appliance.control.audit import CHECKED_AT_A_TIME, AuditTrail, Entry
-from appliance.store.store import MEMORY, Store
+from appliance.control.orders import Forget, Origin, Request
+from appliance.control.track_orders import Reach
+from appliance.control.verbs import Means, Verbs
+from appliance.store.store import MEMORY, Store, StoreFailed
 from appliance.store.sweep import Retention, sweep
 from sensors.moment import BootId, Moment
+from sensors.window import SensorId
 
 NOW = Moment(utc=datetime(2026, 5, 4, 12, tzinfo=UTC), boot_ns=0, boot_id=BootId("b"))
 
@@ -114,4 +118,25 @@ async def test_the_trail_is_bounded_and_stays_whole() -> None:
     await trail.add(entry(50))
     answer = await trail.read(1)
     assert (answer.checked, answer.broken) == (2, ""), "the newest row stays, so that the next is chained to it"
+    await store.close(NOW)
+
+
+@pytest.mark.parametrize("error", [StoreFailed("the disk does not answer"), OSError(5, "Input/output error")], ids=["store", "disk"])
+@story
+async def test_a_forgetting_that_fails_is_answered_and_on_record(error: Exception) -> None:
+    class Clock:
+        def now(self) -> Moment:
+            return NOW
+
+    async def fails(_sensor: SensorId, _start: datetime, _end: datetime) -> Sequence[str]:
+        raise error
+
+    store, trail = await trail_of(0)
+    reach = Reach(pipeline=None, policies=dict, deliveries=None, clock=Clock(), timezone=lambda: "UTC")
+    means = Means(reach=reach, arming=None, trail=trail, status=None, sensors=lambda: ("door",), remove=fails, drill=None, name="s/b")
+    forget = Forget(sensor="door", start=NOW.utc - timedelta(hours=1), end=NOW.utc)
+    answer = await Verbs(means).execute(Request(order=forget), "anna", Origin.CONTROL)
+    assert not answer.done
+    assert str(error) in answer.says[0]
+    assert [row.outcome for row in (await trail.read(1)).rows] == [f"refused: {answer.says[0]}"]
     await store.close(NOW)
