@@ -72,8 +72,6 @@ class StoreStatistics:
     """What is wrong; '' while commits succeed."""
     owed: int
     """Decisions that wait in memory for the store to work again."""
-    spans_dropped: int
-    """Spans of judgements that could not be written for so long that they had to make room."""
     expired: int
     """Notifications that grew too old, or were too many, before they could be told."""
 
@@ -225,20 +223,21 @@ class Store:
             failures=self._failures,
             failing=self._outages.problem,
             owed=len(self._owed),
-            spans_dropped=self._spans.dropped,
             expired=self._expired,
         )
 
     async def _move_in(self) -> None:
-        """Another file is in use than before: what stands is written into it. One that has come back is asked first where it left off."""
-        is_back, self._files = self._files == 0, self._database.opened
-        if is_back and self._database.found and self.recalled:
-            left_off, tracks = self._database.found
+        """Another file is in use than before: what stands is written into it, in the turn in which that can be. One that is back is asked first."""
+        files, found = self._database.opened, self._database.found
+        self._outages.failed("the database file was replaced")
+        if self._files == 0 and found and self.recalled:
+            left_off, tracks = found
             if left_off and (start := rows.read(MOMENT, left_off[0])):
                 await self._work(lambda connection: rows.add_gap(connection, start, self._began))
+            self._database.found = None
             await self.recalled(tuple(filter(None, (rows.read(TRACK, body) for body in tracks))))
-        self._outages.failed("the database file was replaced")
         await self._write(rows.standing((self._next(), track) for track in self._newest.values()))
+        self._files = files
 
     def _next(self) -> int:
         """Numbers what is written of tracks, so that an older value that was held up never replaces a newer one."""

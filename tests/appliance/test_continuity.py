@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -138,6 +139,42 @@ def test_a_file_that_was_damaged_while_it_was_used_is_followed_by_one_that_holds
 
     asyncio.run(run())
     assert "the database file was replaced" in str(rows(path, OUTAGES))
+
+
+def test_what_a_file_that_has_come_back_held_is_handed_on_even_if_the_disk_hangs_once_more(tmp_path: Path) -> None:
+    place, answers = tmp_path / "disk", Event()
+    path = place / "state.db"
+    recalled: list[Track] = []
+
+    async def keep(tracks: Sequence[Track]) -> None:
+        recalled.extend(tracks)
+
+    async def run() -> None:
+        place.mkdir()
+        store = await Store.open(settings(path), at(0))
+        await store.commit([opened(1)])
+        await store.close(at(5))
+        place.rename(tmp_path / "elsewhere")
+        place.write_text("no disk is mounted here")
+        store = await Store.open(replace(settings(path), deadline_s=0.2), at(100))
+        store.recalled = keep
+        place.unlink()
+        (tmp_path / "elsewhere").rename(place)
+        await store.upkeep(at(130))
+        assert store.away == ""
+        hangs = asyncio.create_task(store.do(lambda _connection: answers.wait(10)))
+        await asyncio.sleep(0)  # so that it is the first
+        with pytest.raises(StoreFailed):
+            await store.upkeep(at(132))
+        answers.set()
+        await asyncio.wait({hangs})
+        assert hangs.exception()
+        for n in (134, 136):
+            await store.upkeep(at(n))
+        await store.close(at(140))
+
+    asyncio.run(run())
+    assert [track.alert for track in recalled] == [alert(1)], "once"
 
 
 @story
