@@ -156,7 +156,7 @@ def answer_forever(end: socket.socket, loaded: "Loaded", waiting: Waiting) -> No
     from analyzers.omni.judge import OmniJudge  # noqa: PLC0415
     from analyzers.omni.sight import Pairs  # noqa: PLC0415
 
-    faults, pairs = 0, Pairs()
+    faults, pairs = 0, Pairs(loaded.family)
     while True:
         batch, desk = waiting.get()
         found = OmniJudge(loaded, desk.slots, pairs).answer(desk.questions(batch))

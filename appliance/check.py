@@ -13,6 +13,8 @@ from rich.table import Table
 from alerts.channels.people import INSTALL
 from alerts.facts import listed
 from analyzers.judgement import JudgeKind
+from analyzers.omni.family import QWEN3_OMNI, Family
+from analyzers.omni.folder import sketch
 from analyzers.omni.plan import ModelError, plan, this_machine
 from appliance.config.configuration import ConfigError, Configuration, load
 from appliance.config.evidence_form import USUAL_BITS_S
@@ -35,7 +37,7 @@ def run_check(path: Path, console: Console) -> int:
     except ConfigError as error:
         print_problems(error.problems, console)
         return 1
-    found = outlook(configuration)
+    found = outlook(configuration, _family(configuration.judge.model))
     console.print(f"[green]right[/green]  {escape(str(path))}: {escape(_summary(configuration))}", highlight=False, soft_wrap=True)
     if found.policies:
         console.print(_alarms(found))
@@ -61,6 +63,14 @@ def print_problems(problems: tuple[Problem, ...], console: Console) -> None:
             console.print(escape(line), highlight=False, soft_wrap=True)
     more = f", of which the first {MAX_SHOWN} are shown" if len(problems) > MAX_SHOWN else ""
     console.print(f"{len(problems)} {_plural('mistake', len(problems))}{more}", highlight=False)
+
+
+def _family(model: Path | None) -> Family:
+    """Of the model that judges: pictures and sounds take as many tokens as its family makes of them. Where it is not here yet, the default's."""
+    try:
+        return sketch(model).family if model else QWEN3_OMNI
+    except ModelError:  # told beside the model's plan
+        return QWEN3_OMNI
 
 
 def _summary(configuration: Configuration) -> str:

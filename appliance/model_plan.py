@@ -1,6 +1,6 @@
 """What `omniwatch plan` says of a model, as a value and as tables. It loads no torch and starts nothing."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +14,14 @@ from analyzers.omni.folder import sketch
 from analyzers.omni.plan import Machine, Occasion, Plan, advice, amount, many, survey, this_machine
 
 WINDOWS_S = (15.0, 30.0, 60.0, 120.0)
-PUBLISHED_PARAMETERS = 31_719_205_488
-PUBLISHED_GB = {15.0: 78.85, 30.0: 88.52, 60.0: 107.74, 120.0: 144.81}
-"""What the makers of Qwen3-Omni-30B-A3B-Instruct say that it takes at least in bfloat16, for a video of so many seconds."""
+PUBLISHED_GB: Mapping[int, Mapping[float, float]] = {
+    31_719_205_488: {15.0: 78.85, 30.0: 88.52, 60.0: 107.74, 120.0: 144.81},  # Qwen3-Omni-30B-A3B-Instruct
+    8_931_813_888: {15.0: 31.11, 30.0: 41.85, 60.0: 60.19},  # Qwen2.5-Omni-7B
+    4_703_464_448: {15.0: 18.38, 30.0: 22.43, 60.0: 28.22},  # Qwen2.5-Omni-3B
+}
+"""What the makers of a model say that it takes at least in bfloat16, for a video of so many seconds: by the parameters of its thinker."""
 WHY_LESS = (
-    "The makers' figures are for the whole model in bf16. Ours are less: talker and code2wav are not loaded (7.1 GB), pictures are 576x320 once a "
+    "The makers' figures are for the whole model in bf16. Ours are less: {left_out} are not loaded, pictures are 576x320 once a "
     "second and not of their default size twice a second (a fifth of the tokens), the head is multiplied at the answers alone and not at every "
     "token, and no keys and values are kept."
 )
@@ -54,8 +57,13 @@ class ModelPlan:
     """What is printed as JSON too. It fits where the first window does."""
 
     model: str
+    family: str
     quantization: Quantization
+    held: str
+    """The same, for people."""
     packed_already: bool
+    left_out: str
+    """What of a whole checkpoint is not loaded."""
     device: str
     memory_bytes: int
     parameters: int
@@ -74,19 +82,22 @@ def outline(model: Path, quantization: Quantization, lengths: Sequence[float], p
     """The plan of the model in a folder, for windows of `lengths`, in seconds, on this machine or a card. ModelError where nothing can be planned."""
     found = sketch(model)
     machine = Machine(device="cuda", memory_bytes=gpu_bytes) if gpu_bytes else this_machine()
-    occasions = [Occasion.lasting(length, policies) for length in lengths]
+    occasions = [Occasion.lasting(length, policies, found.family) for length in lengths]
     how = found.quantization or quantization
     plans = [survey(found, how, machine, occasion.batched()) for occasion in occasions]
     alone = [survey(found, how, machine, occasion).work_bytes for occasion in occasions]
     made = plans[0]
     return ModelPlan(
         model=str(model),
+        family=found.family.name,
         quantization=made.quantization,
+        held=made.held,
         packed_already=found.quantization is not None,
+        left_out=found.family.left_out,
         device=machine.device,
         memory_bytes=machine.memory_bytes,
         parameters=made.parameters,
-        parts=tuple(PartLine(part=part.value, parameters=size.parameters, bytes=made.part_bytes[part]) for part, size in made.sizes.items()),
+        parts=tuple(_parts_of(made)),
         weight_bytes=made.weight_bytes,
         library_bytes=machine.library_bytes,
         loading_peak_bytes=machine.library_bytes + made.weight_bytes + made.loading_bytes,
@@ -97,8 +108,15 @@ def outline(model: Path, quantization: Quantization, lengths: Sequence[float], p
     )
 
 
+def _parts_of(made: Plan) -> Iterator[PartLine]:
+    """What there is of it: a model need not have experts."""
+    for part, size in made.sizes.items():
+        if size.parameters:
+            yield PartLine(part=part.value, parameters=size.parameters, bytes=made.part_bytes[part])
+
+
 def _line(seconds: float, occasion: Occasion, alone: int, made: Plan) -> WindowLine:
-    comparable = made.parameters == PUBLISHED_PARAMETERS and made.quantization is Quantization.NONE and made.machine.number_bytes == 2
+    comparable = made.quantization is Quantization.NONE and made.machine.number_bytes == 2
     return WindowLine(
         seconds=seconds,
         tokens=occasion.tokens,
@@ -106,15 +124,15 @@ def _line(seconds: float, occasion: Occasion, alone: int, made: Plan) -> WindowL
         batch_bytes=made.work_bytes,
         peak_bytes=made.peak_bytes,
         fits=made.fits,
-        published_bf16_gb=PUBLISHED_GB.get(seconds) if comparable else None,
+        published_bf16_gb=PUBLISHED_GB.get(made.parameters, {}).get(seconds) if comparable else None,
     )
 
 
 def show(found: ModelPlan, console: Console) -> None:
     """As tables."""
-    held = "full precision" if found.quantization is Quantization.NONE else f"{found.quantization}, experts too"
     where = f"{found.device} with {amount(found.memory_bytes)}"
-    console.print(f"{escape(found.model)}: {many(found.parameters)} parameters, {held}, on {where}", highlight=False, soft_wrap=True)
+    what = f"{found.family}, {many(found.parameters)} parameters, {found.held}"
+    console.print(f"{escape(found.model)}: {what}, on {where}", highlight=False, soft_wrap=True)
     console.print(_parts(found))
     console.print(_windows(found))
     for line in _words(found):
@@ -151,6 +169,6 @@ def _words(found: ModelPlan) -> Iterator[str]:
     yield f"Loading takes {amount(found.loading_peak_bytes)} for a moment; {amount(found.library_bytes)} of that and of `at most` are libraries."
     yield f"Windows have sound, pictures of 576x320 once a second, and {found.policies} questions of 64 tokens."
     if any(line.published_bf16_gb for line in found.windows):
-        yield WHY_LESS
+        yield WHY_LESS.format(left_out=found.left_out)
     if not found.fits:
         yield f"[bold red]It does not fit[/bold red]: {escape(found.advice)}."

@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from alerts.timing import Timing, timing
 from analyzers.judgement import JudgeKind
+from analyzers.omni.family import QWEN3_OMNI, Family
 from analyzers.omni.plan import window_tokens
 from analyzers.policy import Policy, Severity
 from appliance.config.configuration import Configuration, SensorConfig, slots
@@ -73,12 +74,12 @@ class Outlook:
     warnings: tuple[str, ...]
 
 
-def outlook(configuration: Configuration) -> Outlook:
-    """What `configuration` lets one expect."""
+def outlook(configuration: Configuration, family: Family = QWEN3_OMNI) -> Outlook:
+    """What `configuration` lets one expect of a model of this family."""
     policies = tuple(line for policy in configuration.policies for line in _policy_lines(configuration, policy))
     return Outlook(
         policies=policies,
-        sensors=tuple(_sensor_line(configuration, sensor) for sensor in configuration.sensors),
+        sensors=tuple(_sensor_line(configuration, sensor, family) for sensor in configuration.sensors),
         warnings=(*_policy_warnings(configuration, policies), *_sensor_warnings(configuration), *_box_warnings(configuration)),
     )
 
@@ -95,14 +96,15 @@ def _policy_lines(configuration: Configuration, policy: Policy) -> Iterator[Poli
         yield PolicyLine(policy=policy, views=tuple(views), timing=timing(policy, shapes[sensor], max_age))
 
 
-def _sensor_line(configuration: Configuration, sensor: SensorConfig) -> SensorLine:
+def _sensor_line(configuration: Configuration, sensor: SensorConfig, family: Family) -> SensorLine:
     settings, shape = sensor.settings, sensor.settings.window
     asked = {view: [policy for policy in configuration.policies if view in policy.views()] for view in settings.views}
     asked = {view: policies for view, policies in asked.items() if policies}
     sizes = {ViewId(settings.sensor): _size(shape, None), **{zone.view: _size(shape, zone) for zone in settings.zones}}
     has_sight, has_sound = Sense.SIGHT in sensor.senses, Sense.SOUND in sensor.senses
-    sight = {view: window_tokens(height, width, shape.pairs, None) if has_sight else 0 for view, (width, height) in sizes.items() if view in asked}
-    sound = window_tokens(0, 0, 0, shape.length_s) if has_sound else 0
+    pairs = shape.pairs if has_sight else 0
+    sight = {view: window_tokens(height, width, pairs, None, family=family) for view, (width, height) in sizes.items() if view in asked}
+    sound = window_tokens(0, 0, 0, shape.length_s, family=family) if has_sound else 0
     text = sum(question_tokens(policy) for policies in asked.values() for policy in policies)
     windows_s = sum(1 / each.settings.window.every_s for each in configuration.sensors)
     rest = sum(_rest(policies, shape, sight[view] + sound) for view, policies in asked.items())

@@ -1,4 +1,4 @@
-"""How much arithmetic a window asks for: multiplications and additions of its matrices, from a thinker's configuration.
+"""How much arithmetic a window asks of a Qwen3-Omni: multiplications and additions of its matrices, from a thinker's configuration.
 
 What a program does besides (padding, pairs of tokens that are masked, unpacking) does not count: it is what a window needs, not what it gets.
 """
@@ -6,8 +6,9 @@ What a program does besides (padding, pairs of tokens that are masked, unpacking
 from collections.abc import Mapping
 from typing import Any
 
-from analyzers.omni.media import MERGE, PATCH, PATCH_VALUES, sight_tokens, sound_tokens
-from analyzers.omni.parameters import Part, expected
+from analyzers.omni.family import MERGE, QWEN3_OMNI
+from analyzers.omni.media import sight_tokens
+from analyzers.omni.parameters import Part, qwen3_omni
 from analyzers.omni.work import MEL_FRAMES_A_SECOND, Occasion
 
 
@@ -18,7 +19,7 @@ def operations(thinker: Mapping[str, Any], occasion: Occasion) -> float:
 
 
 def _text(thinker: Mapping[str, Any], occasion: Occasion) -> float:
-    text, sizes = thinker["text_config"], expected(thinker)
+    text, sizes = thinker["text_config"], qwen3_omni(thinker)
     chosen = text["num_experts_per_tok"] / text["num_experts"]
     router = text["num_hidden_layers"] * text["num_experts"] * text["hidden_size"]
     a_token = sizes[Part.ATTENTION].parameters + sizes[Part.EXPERTS].parameters * chosen + router
@@ -31,11 +32,11 @@ def _text(thinker: Mapping[str, Any], occasion: Occasion) -> float:
 
 def _sight(sight: Mapping[str, Any], occasion: Occasion) -> float:
     hidden, merged = sight["hidden_size"], sight["hidden_size"] * MERGE**2
-    grid = (occasion.pairs, occasion.height // PATCH, occasion.width // PATCH)
+    grid = (occasion.pairs, occasion.height // QWEN3_OMNI.patch, occasion.width // QWEN3_OMNI.patch)
     patches, in_pair = grid[0] * grid[1] * grid[2], grid[1] * grid[2]
     block = 4 * hidden * hidden + 2 * hidden * sight["intermediate_size"] + 2 * hidden * in_pair
     mergers = (len(sight["deepstack_visual_indexes"]) + 1) * (merged * merged + merged * sight["out_hidden_size"])
-    return patches * (PATCH_VALUES * hidden + sight["depth"] * block) + sight_tokens(grid) * mergers
+    return patches * (QWEN3_OMNI.patch_values * hidden + sight["depth"] * block) + sight_tokens(grid) * mergers
 
 
 def _sound(sound: Mapping[str, Any], occasion: Occasion) -> float:
@@ -47,4 +48,4 @@ def _sound(sound: Mapping[str, Any], occasion: Occasion) -> float:
     convolved = sum(frames * bands / 4**step * 9 * channels * (1 if step == 1 else channels) for step in (1, 2, 3))
     layer = 4 * width * width + 2 * width * sound["encoder_ffn_dim"]
     a_token = channels * bands / 8 * width + sound["encoder_layers"] * layer + width * width + width * sound["output_dim"]
-    return convolved + sound_tokens(frames) * a_token
+    return convolved + QWEN3_OMNI.sound_tokens(frames) * a_token

@@ -10,6 +10,7 @@ from random_model import config, learnt
 from transformers import Qwen3OmniMoeThinkerForConditionalGeneration
 
 from analyzers.interview import Quantization
+from analyzers.omni.family import QWEN3_OMNI
 from analyzers.omni.packed import Packed, PackedExperts, replace
 from analyzers.omni.packing import PACKINGS
 from analyzers.omni.plan import Plan
@@ -37,9 +38,10 @@ def build(shape: Path, quantization: Quantization, device: torch.device, planned
     for module in model.modules():
         for name, tensor in _weights(module, dtype, device):
             module.register_parameter(name, torch.nn.Parameter(tensor, requires_grad=False))
-    model = fitted_out(model.to(device), device)
+    model = fitted_out(model.to(device), device, QWEN3_OMNI)
     return Loaded(
         model=model,
+        family=QWEN3_OMNI,
         tokenizer=tokens,
         prompt=Prompt(tokens),
         extractor=feature_extractor(),

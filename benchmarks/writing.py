@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from noise import PAIR_S, Noise
 
-from analyzers.omni.media import PATCH, mel, patches, sight_tokens, sound_tokens
+from analyzers.omni.media import mel, patches, sight_tokens
 from analyzers.omni.prompt import question
 from analyzers.omni.tree import ATTENTION, Media, heard
 from analyzers.omni.weights import Loaded
@@ -38,9 +38,9 @@ class Writer:
         model, prompt, memory = self._loaded.model, self._loaded.prompt, self._noise.slots
         window = self._noise.window()
         sound = mel(memory.window_sound(window.slots), self._loaded.extractor)
-        pixels, _ = patches(memory.window_frames(window.slots, self._noise.view, *self._noise.size))
-        grid = (self._noise.pairs, self._noise.size[0] // PATCH, self._noise.size[1] // PATCH)
-        ids = torch.tensor([prompt.root(sound_tokens(sound.shape[1])) + prompt.branch(sight_tokens(grid)) + leaf], device=model.device)
+        pixels, grid = patches(memory.window_frames(window.slots, self._noise.view, *self._noise.size))
+        root = prompt.root(self._loaded.family.sound_tokens(sound.shape[1]))
+        ids = torch.tensor([root + prompt.branch(sight_tokens(grid)) + leaf], device=model.device)
         model.set_attn_implementation({"text_config": "sdpa"})
         with torch.inference_mode():
             model.generate(

@@ -13,10 +13,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+import transformers
 from accelerate import init_empty_weights
 from safetensors.torch import save_file
 from torch import Tensor
-from transformers import AutoConfig, Qwen3OmniMoeThinkerForConditionalGeneration
+from transformers import AutoConfig, PreTrainedModel
 
 from analyzers.interview import Quantization
 from analyzers.omni.folder import EXTRACTORS, INDEX, RECORD, TOKENIZERS, ModelError, ModelFolder, Stored
@@ -41,12 +42,12 @@ class Record:
     versions: Mapping[str, str]
 
 
-def load(found: ModelFolder, device: torch.device, dtype: torch.dtype) -> Qwen3OmniMoeThinkerForConditionalGeneration:
+def load(found: ModelFolder, device: torch.device, dtype: torch.dtype) -> PreTrainedModel:
     """The thinker of an artefact. What is not packed is held in `dtype`. ModelError where a weight is missing."""
     packing = PACKINGS[found.quantization or Quantization.NF4]
     config = AutoConfig.from_pretrained(found.path, local_files_only=True, trust_remote_code=False)
     with init_empty_weights(include_buffers=False):  # buffers are computed, and in no file
-        model = Qwen3OmniMoeThinkerForConditionalGeneration(config)
+        model = getattr(transformers, found.family.thinker)(config)
     replace(model, packing, dtype)
     wanted = dict(model.named_parameters())
     for name in found.tensors.keys() & wanted.keys():
@@ -76,7 +77,7 @@ def _read(stored: Stored) -> Tensor:
     return tensor
 
 
-def write(model: Qwen3OmniMoeThinkerForConditionalGeneration, found: ModelFolder, folder: Path) -> dict[str, str]:
+def write(model: PreTrainedModel, found: ModelFolder, folder: Path) -> dict[str, str]:
     """Write `model`, and what belongs to it from `found`, into `folder`; the hash of each file of weights."""
     hashes: dict[str, str] = {}
     names: dict[str, str] = {}
@@ -88,7 +89,7 @@ def write(model: Qwen3OmniMoeThinkerForConditionalGeneration, found: ModelFolder
         hashes[shard.name] = sha256(shard)
         names |= dict.fromkeys(tensors, shard.name)
     (folder / INDEX).write_text(json.dumps({"weight_map": names}))
-    (folder / "config.json").write_text(json.dumps({**found.thinker, "model_type": "qwen3_omni_moe_thinker"}, indent=1))
+    (folder / "config.json").write_text(json.dumps(found.thinker, indent=1))
     for name in COPIED:
         if (found.path / name).is_file():
             shutil.copyfile(found.path / name, folder / name)
@@ -102,7 +103,7 @@ def finish(folder: Path, record: Record) -> None:
         _sync(path)
 
 
-def _groups(model: Qwen3OmniMoeThinkerForConditionalGeneration) -> Iterator[dict[str, Tensor]]:
+def _groups(model: PreTrainedModel) -> Iterator[dict[str, Tensor]]:
     """The parameters, in groups that go into a file each."""
     group: dict[str, Tensor] = {}
     for name, parameter in model.named_parameters():

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from analyzers.interview import Quantization
+from analyzers.omni.family import FAMILIES, Family, family_of
 
-SUPPORTED = {"qwen3_omni_moe": "thinker_config", "qwen3_omni_moe_thinker": None}
-"""Model types that can judge, and where in their configuration the thinker's is."""
 CAPTIONER = "it describes sounds and takes no question, so it cannot judge"
 """Siblings have the same architecture and other habits. They differ in name only."""
-INSTRUCT = "take Qwen3-Omni-30B-A3B-Instruct"
+TAKE = f"take {' or '.join(family.recommended for family in FAMILIES)}"
 RECORD, FORMAT = "omniwatch.json", 1
 """The record in a folder that `omniwatch quantize` has made, and what it looks like."""
 INDEX, WEIGHTS = "model.safetensors.index.json", "model.safetensors"
@@ -58,7 +57,7 @@ class ModelFolder:
 
     path: Path
     thinker: Mapping[str, Any]
-    """The thinker's part of config.json. Outside text; whoever reads a figure from it checks it."""
+    """The thinker's part of config.json, with its `model_type`. Outside text; whoever reads a figure from it checks it."""
     shards: tuple[Path, ...]
     tensors: Mapping[str, Stored]
     """By name, of all shards."""
@@ -66,6 +65,11 @@ class ModelFolder:
     """How the weights are packed already, where `omniwatch quantize` has done it."""
     thinks: bool = False
     """Whether it would think before it answers: then it is shown a thought that is empty and over."""
+
+    @property
+    def family(self) -> Family:
+        """Of its thinker."""
+        return family_of(self.thinker)
 
     def digest(self) -> str:
         """16 digits that tell this model from others: configuration, tokenizer, headers, and samples of the weights."""
@@ -109,16 +113,29 @@ def sketch(path: Path) -> ModelFolder:
 def _thinker(path: Path) -> Mapping[str, Any]:
     """The thinker's configuration."""
     if not path.is_dir():
-        raise ModelError(f"there is no folder {path}; download a model into it ({INSTRUCT}) or correct `model`")
+        raise ModelError(f"there is no folder {path}; download a model into it ({TAKE}) or correct `model`")
     config = _json(path / "config.json")
-    kind = config.get("model_type")
-    if kind not in SUPPORTED:
-        raise ModelError(f"{path} holds a model of type {kind!r}, which is not supported; {INSTRUCT}")
-    inner = SUPPORTED[kind]
-    thinker = config.get(inner) if inner else config
+    thinker = _own(path, config)
     if not isinstance(thinker, dict):
-        raise ModelError(f"{path}/config.json has no {inner}; download it again")
+        raise ModelError(f"{path}/config.json has no thinker_config; download it again")
+    if held := config.get("quantization_config"):
+        how = held.get("quant_method") if isinstance(held, dict) else held
+        raise ModelError(f"{path} has been quantized by others ({how}), which cannot be read here; {TAKE} in 16 bits, and name a `quantization`")
     return thinker
+
+
+def _own(path: Path, config: dict[str, Any]) -> object:
+    """What a configuration of a whole checkpoint, or of a thinker alone, says of the thinker, under the name of its kind."""
+    kind = config.get("model_type")
+    for family in FAMILIES:
+        if kind == family.thinker_kind:
+            return config
+        if kind == family.kind:
+            thinker = config.get("thinker_config")
+            return {**thinker, "model_type": family.thinker_kind} if isinstance(thinker, dict) else thinker
+    known = " and ".join(family.name for family in FAMILIES)
+    said = f"holds a model of type {kind!r}" if kind else "has a config.json that names no `model_type`"
+    raise ModelError(f"{path} {said}, which cannot judge here; {known} models can: {TAKE}")
 
 
 def _thinks(path: Path, source: str) -> bool:
@@ -127,7 +144,7 @@ def _thinks(path: Path, source: str) -> bool:
     for name in (source, *path.resolve().parts[-3:]):
         found = re.search(r"omni.*(captioner|thinking)", name.lower())
         if found and found[1] == "captioner":
-            raise ModelError(f"{path} is a Captioner model: {CAPTIONER}; {INSTRUCT}")
+            raise ModelError(f"{path} is a Captioner model: {CAPTIONER}; {TAKE}")
         if found:
             return True
     return False

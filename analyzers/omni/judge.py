@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from analyzers.judge import Question
 from analyzers.judgement import Cause, Fingerprint, JudgeKind, Judgement, Verdict, verdict_of
-from analyzers.omni.media import mel, sight_tokens, sound_tokens
+from analyzers.omni.media import mel, sight_tokens
 from analyzers.omni.prompt import PROMPT_VERSION, SYSTEM, question
 from analyzers.omni.scores import Score, scores
-from analyzers.omni.sight import Pairs, Seen, Sight
+from analyzers.omni.sight import Pairs, Sight
+from analyzers.omni.tower import Seen
 from analyzers.omni.tree import Branch, Media, Row, lay_out, run
 from analyzers.omni.weights import Loaded
 from analyzers.omni.work import MAX_TOKENS
@@ -50,13 +51,13 @@ class _Laid:
     row: Row
     sights: tuple[Sight, ...]
     sound: NDArray[np.float32] | None
+    sound_tokens: int
     keys: tuple[Key, ...]
 
     @property
     def media_tokens(self) -> int:
         """Tokens of picture and sound."""
-        heard = sound_tokens(self.sound.shape[1]) if self.sound is not None else 0
-        return heard + sum(sight_tokens(sight.grid) for sight in self.sights)
+        return self.sound_tokens + sum(sight_tokens(sight.grid) for sight in self.sights)
 
 
 class OmniJudge:
@@ -66,7 +67,7 @@ class OmniJudge:
         """`slots`: where each sensor's pictures and sound lie; `pairs`: what is known of pictures from earlier batches."""
         self._loaded = loaded
         self._slots = slots
-        self._pairs = pairs or Pairs()
+        self._pairs = pairs or Pairs(loaded.family)
 
     def judge(self, batch: tuple[Question, ...]) -> tuple[Judgement, ...]:
         """One judgement for each policy of each question, in their order."""
@@ -101,8 +102,9 @@ class OmniJudge:
         if not able:
             return
         window = batch[next(iter(able))].window
-        prompt, memory = self._loaded.prompt, self._slots[window.sensor]
-        sound = mel(memory.window_sound(window.slots), self._loaded.extractor) if Sense.SOUND in window.senses else None
+        prompt, family, memory = self._loaded.prompt, self._loaded.family, self._slots[window.sensor]
+        sound = mel(memory.window_sound(window.slots), self._loaded.extractor, family) if Sense.SOUND in window.senses else None
+        sound_tokens = family.sound_tokens(sound.shape[1]) if sound is not None else 0
         branches, sights = [], []
         for number, places in able.items():
             sight = self._sight(batch[number], memory)
@@ -110,13 +112,9 @@ class OmniJudge:
             sights += [sight] if sight else []
             branches.append(Branch(tokens=prompt.branch(sight_tokens(sight.grid) if sight else 0), grid=sight.grid if sight else None, leaves=leaves))
         pair_s = (window.end.boot_ns - window.start.boot_ns) / NANOSECONDS / len(window.slots)
-        row = lay_out(
-            prompt.root(sound_tokens(sound.shape[1]) if sound is not None else 0),
-            branches,
-            pair_s * self._loaded.model.config.position_id_per_seconds,
-        )
+        row = lay_out(prompt.root(sound_tokens), branches, pair_s * self._loaded.model.config.position_id_per_seconds)
         keys = tuple((number, place) for number, places in able.items() for place in places)
-        yield _Laid(row=row, sights=tuple(sights), sound=sound, keys=keys)
+        yield _Laid(row=row, sights=tuple(sights), sound=sound, sound_tokens=sound_tokens, keys=keys)
 
     def _sight(self, asked: Question, memory: Slots) -> Sight | None:
         window, view = asked.window, asked.window.view(asked.view)  # a question's window need hold no view but its own

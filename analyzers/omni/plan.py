@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from analyzers.interview import Quantization
+from analyzers.omni.family import family_of
 from analyzers.omni.folder import ModelError, ModelFolder, read
 from analyzers.omni.machine import Machine, this_machine
-from analyzers.omni.parameters import Part, Size, Sizes, count, expected, part_of
+from analyzers.omni.parameters import Part, Size, Sizes, count, part_of
 from analyzers.omni.work import Occasion, loading_bytes, window_tokens, work_bytes
 
 __all__ = ["Machine", "ModelError", "Occasion", "Plan", "plan", "plan_of", "survey", "this_machine", "window_tokens"]
@@ -47,6 +48,12 @@ class Plan:
         return sum(size.parameters for size in self.sizes.values())
 
     @property
+    def held(self) -> str:
+        """How the weights are held, for people."""
+        with_experts = ", experts too" if self.sizes[Part.EXPERTS].parameters else ""
+        return "full precision" if self.quantization is Quantization.NONE else f"{self.quantization.value}{with_experts}"
+
+    @property
     def weight_bytes(self) -> int:
         """Of all parts."""
         return sum(self.part_bytes.values())
@@ -68,9 +75,8 @@ class Plan:
 
     def __str__(self) -> str:
         """In a line, for people."""
-        held = "full precision" if self.quantization is Quantization.NONE else f"{self.quantization.value}, experts too"
         return (
-            f"{many(self.parameters)} parameters, {held}, on {self.machine.device}: {amount(self.weight_bytes)} of weights, "
+            f"{many(self.parameters)} parameters, {self.held}, on {self.machine.device}: {amount(self.weight_bytes)} of weights, "
             f"about {amount(self.peak_bytes)} at most, {amount(self.machine.memory_bytes)} of memory here"
         )
 
@@ -99,11 +105,12 @@ def plan_of(
 ) -> Plan:
     """The plan of a thinker's configuration, without its weights. `packed`: they are packed already, and need not be while they are read."""
     try:
-        sizes = expected(thinker)
-        work = work_bytes(thinker, machine.number_bytes, occasion or Occasion().batched())
+        family = family_of(thinker)
+        sizes = family.sizes(thinker)
+        work = work_bytes(thinker, machine.number_bytes, occasion or Occasion(family=family).batched())
         loading = 0 if packed else loading_bytes(thinker, machine.number_bytes)
     except (KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"config.json does not describe a Qwen3-Omni thinker ({error!r}); download it again") from None
+        raise ModelError(f"config.json does not describe a {thinker.get('model_type')} ({error!r}); download it again") from None
     parts = part_bytes(sizes, quantization, machine.number_bytes)
     return Plan(quantization=quantization, machine=machine, sizes=sizes, part_bytes=parts, loading_bytes=loading, work_bytes=work)
 

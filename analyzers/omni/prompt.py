@@ -8,6 +8,7 @@ filled with silence or grey: a deaf camera must not answer a confident "all clea
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from analyzers.omni.family import QWEN3_OMNI, Marks
 from analyzers.policy import Policy
 
 PROMPT_VERSION = 1
@@ -50,13 +51,13 @@ class PromptError(ValueError):
 class Prompt:
     """The texts of one tokenizer. Its methods are pure."""
 
-    def __init__(self, tokenizer: Tokenizer, *, thinks: bool = False) -> None:
+    def __init__(self, tokenizer: Tokenizer, marks: Marks = QWEN3_OMNI.marks, *, thinks: bool = False) -> None:
         """Look up every token that is needed; PromptError where one is missing. `thinks`: the model would think before it answers."""
         self._tokenizer = tokenizer
         self._added = sorted(tokenizer.get_added_vocab(), key=len, reverse=True)
-        special = {name: self._special(name) for name in ("vision_start", "vision_end", "audio_start", "audio_end", "video_pad", "audio_pad")}
-        self._special_ids = special
-        self.video_id, self.audio_id = special["video_pad"], special["audio_pad"]
+        self._sound_marks = (self._special(marks.sound_start), self._special(marks.sound_end))
+        self._sight_marks = (self._special(marks.sight_start), self._special(marks.sight_end))
+        self.video_id, self.audio_id = self._special(marks.sight), self._special(marks.sound)
         self._system = self.fixed(f"<|im_start|>system\n{SYSTEM}<|im_end|>\n<|im_start|>user\n")
         self.closing = CLOSING + (THOUGHT if thinks else "")
         if thinks and tokenizer.convert_tokens_to_ids("</think>") is None:
@@ -67,11 +68,11 @@ class Prompt:
 
     def root(self, sound_tokens: int) -> tuple[int, ...]:
         """System text and the sound's placeholders; `sound_tokens` 0: no sound."""
-        return self._system + self._media("audio", self.audio_id, sound_tokens)
+        return self._system + _between(self._sound_marks, self.audio_id, sound_tokens)
 
     def branch(self, sight_tokens: int) -> tuple[int, ...]:
         """One view's placeholders; `sight_tokens` 0: no picture, and an empty branch."""
-        return self._media("vision", self.video_id, sight_tokens)
+        return _between(self._sight_marks, self.video_id, sight_tokens)
 
     def leaf(self, policy: Policy) -> tuple[int, ...]:
         """A policy's question, up to where the answer begins."""
@@ -81,13 +82,10 @@ class Prompt:
         """A question that may hold an owner's words, up to where the answer begins."""
         return self._owner(text) + self._end
 
-    def _media(self, kind: str, placeholder: int, count: int) -> tuple[int, ...]:
-        return (self._special_ids[f"{kind}_start"], *(placeholder,) * count, self._special_ids[f"{kind}_end"]) if count else ()
-
-    def _special(self, name: str) -> int:
-        number = self._tokenizer.convert_tokens_to_ids(f"<|{name}|>")
+    def _special(self, mark: str) -> int:
+        number = self._tokenizer.convert_tokens_to_ids(mark)
         if number is None:
-            raise PromptError(f"the tokenizer has no <|{name}|>; this is not the folder of a Qwen Omni model")
+            raise PromptError(f"the tokenizer has no {mark}; it is not that of the model in this folder")
         return number
 
     def fixed(self, text: str) -> tuple[int, ...]:
@@ -107,6 +105,11 @@ class Prompt:
         if len(ids[0]) != 1:
             raise PromptError(f"{spellings[0]!r} is not a single token of this tokenizer, so its answers cannot be scored")
         return tuple(dict.fromkeys(each[0] for each in ids if len(each) == 1))
+
+
+def _between(marks: tuple[int, int], placeholder: int, count: int) -> tuple[int, ...]:
+    """So many placeholders between their marks; nothing where there are none."""
+    return (marks[0], *(placeholder,) * count, marks[1]) if count else ()
 
 
 def question(policy: Policy) -> str:

@@ -14,13 +14,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import Qwen3OmniMoeThinkerForConditionalGeneration
+from transformers import PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.models.qwen3_omni_moe.modeling_qwen3_omni_moe import BaseModelOutputWithDeepstackFeatures
 
-from analyzers.omni.media import MERGE, Grid
-from analyzers.omni.sight import Seen
+from analyzers.omni.family import MERGE
+from analyzers.omni.media import Grid
+from analyzers.omni.tower import Seen
 
 LEAF_TOKENS = 256
 """Of leaves that are cut together."""
@@ -178,7 +179,7 @@ ALL_ATTENTION_FUNCTIONS.register(ATTENTION, tree_attention)
 
 
 @torch.inference_mode()
-def run(thinker: Qwen3OmniMoeThinkerForConditionalGeneration, rows: Sequence[Row], media: Media) -> Tensor:
+def run(thinker: PreTrainedModel, rows: Sequence[Row], media: Media) -> Tensor:
     """One forward: what the last layer says at the end of each leaf of each row, behind the final norm: float[leaves, hidden]."""
     device = thinker.device
     longest = max(len(row.ids) for row in rows)
@@ -201,14 +202,14 @@ def run(thinker: Qwen3OmniMoeThinkerForConditionalGeneration, rows: Sequence[Row
     return ends
 
 
-def _additive(mask: NDArray[np.bool_], thinker: Qwen3OmniMoeThinkerForConditionalGeneration) -> Tensor:
+def _additive(mask: NDArray[np.bool_], thinker: PreTrainedModel) -> Tensor:
     """What is added to the scores. From a boolean mask, every layer would make this anew."""
     zeros = torch.zeros(mask.shape, dtype=thinker.dtype)
     return zeros.masked_fill_(torch.from_numpy(~mask), -torch.inf).to(thinker.device)
 
 
 def looked(media: Media) -> dict[str, Any]:
-    """Pictures, as the thinker takes them."""
+    """Pictures, as the thinker takes them. One whose tower has no deep layers does not ask for theirs."""
     if not media.sights:
         return {}
     deep = [list(layer) for layer in zip(*(seen.deep for seen in media.sights), strict=True)]
@@ -216,7 +217,7 @@ def looked(media: Media) -> dict[str, Any]:
     return {"mm_encoder_outputs": {"video": video}}
 
 
-def heard(media: Media, thinker: Qwen3OmniMoeThinkerForConditionalGeneration) -> dict[str, Tensor]:
+def heard(media: Media, thinker: PreTrainedModel) -> dict[str, Tensor]:
     """Sounds, as the thinker takes them."""
     if not media.sounds:
         return {}

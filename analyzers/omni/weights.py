@@ -1,9 +1,9 @@
-"""Loads a Qwen3-Omni folder as its thinker alone, offline, quantized while it is read, and refuses what is not what was asked for.
+"""Loads a model folder as its thinker alone, offline, quantized while it is read, and refuses what is not what was asked for.
 
 When the pin of transformers moves, look at: the hooks of `quantizer.py` (register_quantizer, _process_model_before_weight_loading,
 param_needs_quantization, ConversionOps.convert), HF_DEACTIVATE_ASYNC_LOAD, the fused names gate_up_proj and down_proj, the attention
 registry of `tree.py`, that the text model hands `tree` on to its attention, `mm_encoder_outputs`, the vision tower's attention in
-`sight.py`, and that a forward takes its keys and values as `cache`.
+`tower.py`, and that a forward takes its keys and values as `cache`.
 The tests of `tests/analyzers/test_omni_*.py` fail where one of them has changed.
 """
 
@@ -18,10 +18,11 @@ import torch
 import transformers
 from safetensors import SafetensorError
 from torch import nn
-from transformers import AutoConfig, AutoTokenizer, Qwen3OmniMoeThinkerForConditionalGeneration, WhisperFeatureExtractor
+from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, WhisperFeatureExtractor
 
 from analyzers.interview import JudgeSettings, Quantization
 from analyzers.omni import artefact
+from analyzers.omni.family import Family
 from analyzers.omni.folder import ModelFolder, read
 from analyzers.omni.machine import Machine, free_bytes
 from analyzers.omni.packed import slice_experts
@@ -30,7 +31,7 @@ from analyzers.omni.parameters import Part, part_of
 from analyzers.omni.plan import SLACK, ModelError, Plan, plan
 from analyzers.omni.prompt import Prompt, PromptError
 from analyzers.omni.quantizer import PackedConfig
-from analyzers.omni.sight import quicken
+from analyzers.omni.tower import quicken
 from analyzers.omni.tree import ATTENTION
 
 
@@ -38,7 +39,8 @@ from analyzers.omni.tree import ATTENTION
 class Loaded:
     """A thinker that is ready to be asked."""
 
-    model: Qwen3OmniMoeThinkerForConditionalGeneration
+    model: PreTrainedModel
+    family: Family
     tokenizer: Any
     prompt: Prompt
     extractor: Any
@@ -64,13 +66,14 @@ def load(settings: JudgeSettings) -> Loaded:
         model = _thinker(found, settings.quantization, device)
         tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
         extractor = WhisperFeatureExtractor.from_pretrained(path, local_files_only=True)
-        prompt = Prompt(tokenizer, thinks=found.thinks)
+        prompt = Prompt(tokenizer, found.family.marks, thinks=found.thinks)
     except PromptError as error:
         raise ModelError(f"{path}: {error}") from None
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"{path} cannot be loaded, download it again: {' '.join(str(error).split())[:200]}") from error
     return Loaded(
         model=model,
+        family=found.family,
         tokenizer=tokenizer,
         prompt=prompt,
         extractor=extractor,
@@ -93,17 +96,17 @@ def _free(device: torch.device) -> Machine:
     return Machine(device="cpu", memory_bytes=free_bytes())
 
 
-def _thinker(found: ModelFolder, quantization: Quantization, device: torch.device) -> Qwen3OmniMoeThinkerForConditionalGeneration:
+def _thinker(found: ModelFolder, quantization: Quantization, device: torch.device) -> PreTrainedModel:
     # A CPU without units for bfloat16 is two to three times slower in it.
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     model = artefact.load(found, device, dtype) if found.quantization else from_source(found, quantization, device, dtype)
-    return fitted_out(model, device)
+    return fitted_out(model, device, found.family)
 
 
-def fitted_out(model: Qwen3OmniMoeThinkerForConditionalGeneration, device: torch.device) -> Qwen3OmniMoeThinkerForConditionalGeneration:
+def fitted_out(model: PreTrainedModel, device: torch.device, family: Family) -> PreTrainedModel:
     """A thinker that has its weights, made to attend and to compute as the judge does."""
     model.set_attn_implementation({"text_config": ATTENTION, "vision_config": "sdpa", "audio_config": "sdpa"})
-    quicken(model.model.visual)
+    quicken(model.model.visual, family)
     if device.type == "cuda":
         slice_experts(model)
     return model.eval()
@@ -111,12 +114,12 @@ def fitted_out(model: Qwen3OmniMoeThinkerForConditionalGeneration, device: torch
 
 def from_source(
     found: ModelFolder, quantization: Quantization, device: torch.device, dtype: torch.dtype, *, packed: Callable[[int], None] = lambda _: None
-) -> Qwen3OmniMoeThinkerForConditionalGeneration:
+) -> PreTrainedModel:
     """A checkpoint's thinker, packed while it is read; `packed` is told how many numbers have been."""
     os.environ["HF_DEACTIVATE_ASYNC_LOAD"] = "1"  # or threads read ahead of what is stacked and joined, and that is most of the model twice
     config = AutoConfig.from_pretrained(found.path, local_files_only=True, trust_remote_code=False)
     packing = PACKINGS.get(quantization)
-    model, told = Qwen3OmniMoeThinkerForConditionalGeneration.from_pretrained(
+    model, told = getattr(transformers, found.family.thinker).from_pretrained(
         found.path,
         config=getattr(config, "thinker_config", config),
         dtype=dtype,

@@ -100,11 +100,12 @@ class JudgeForm(Form):
     """Who answers the policies' questions."""
 
     kind: JudgeChoice = JudgeChoice.CUES
-    """`omni`: a local Qwen3-Omni model. `cues`: no model, only each policy's `fallback`."""
+    """`omni`: a local Qwen3-Omni or Qwen2.5-Omni model. `cues`: no model, only each policy's `fallback`."""
     model: FilePath | None = None
     """The model's folder, relative to this file. Needed with `kind: omni`."""
     quantization: Quantization = Quantization.NF4
-    """How weights are held: `nf4` (21 GB for 30B-A3B), `nf4-double` (19 GB), `int8` (34 GB) or `none` (63 GB); on a CPU more."""
+    """How weights are held: `nf4` (21 GB for 30B-A3B), `nf4-double` (19 GB), `int8` (34 GB) or `none` (63 GB); on a CPU more.
+    `omniwatch plan MODEL` says what any other takes."""
     device: Device = Device.AUTO
     """`auto` takes a GPU if there is one; `cuda` insists on it; `cpu`."""
     threads: Annotated[Whole, Field(ge=1, le=256)] | None = None

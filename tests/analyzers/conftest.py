@@ -25,6 +25,26 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny25_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder of the other family."""
+    import torch  # noqa: PLC0415
+
+    from tests.analyzers import tiny25  # noqa: PLC0415
+
+    torch.set_num_threads(1)
+    return tiny25.save(tmp_path_factory.mktemp("tiny25"))
+
+
+@pytest.fixture(scope="session")
+def loaded25(tiny25_folder: Path) -> "Loaded":
+    """The same as the judge loads it, not quantized."""
+    from analyzers.interview import JudgeSettings, Quantization  # noqa: PLC0415
+    from analyzers.omni.weights import load  # noqa: PLC0415
+
+    return load(JudgeSettings(model=str(tiny25_folder), quantization=Quantization.NONE, device="cpu"))
+
+
+@pytest.fixture(scope="session")
 def loaded(tiny_folder: Path) -> "Loaded":
     """The tiny model as the judge loads it, not quantized."""
     from analyzers.interview import JudgeSettings, Quantization  # noqa: PLC0415

@@ -16,7 +16,8 @@ pytest.importorskip("transformers")
 
 from transformers.models.qwen3_omni_moe.modeling_qwen3_omni_moe import _get_feat_extract_output_lengths  # noqa: E402
 
-from analyzers.omni.media import PATCH_VALUES, mel, patches, sight_tokens, sound_tokens  # noqa: E402
+from analyzers.omni.family import QWEN3_OMNI  # noqa: E402
+from analyzers.omni.media import mel, patches, sight_tokens  # noqa: E402
 from analyzers.omni.prompt import Prompt  # noqa: E402
 from tests.analyzers import tiny  # noqa: E402
 
@@ -69,14 +70,14 @@ def test_frames_that_would_have_to_be_cut_or_filled_are_refused(sides: tuple[int
 
 def test_a_token_is_four_patches_of_a_pair() -> None:
     found, grid = patches(frames(8, 320, 576))
-    assert found.shape == (4 * 20 * 36, PATCH_VALUES)
+    assert found.shape == (4 * 20 * 36, QWEN3_OMNI.patch_values)
     assert sight_tokens(grid) == 4 * 10 * 18
 
 
 def test_sound_takes_as_many_tokens_as_the_tower_gives() -> None:
     lengths = np.arange(1, 1700)
-    assert [sound_tokens(int(length)) for length in lengths] == [int(_get_feat_extract_output_lengths(length)) for length in lengths]
-    assert sound_tokens(0) == 0
+    assert [QWEN3_OMNI.sound_tokens(int(length)) for length in lengths] == [int(_get_feat_extract_output_lengths(length)) for length in lengths]
+    assert QWEN3_OMNI.sound_tokens(0) == 0
 
 
 def test_mel_features_have_a_frame_every_ten_milliseconds_and_hear_a_tone_where_it_is() -> None:
@@ -116,4 +117,5 @@ def test_a_window_becomes_what_the_official_processor_makes_of_it() -> None:
     heard = mel(sound, tiny.extractor())
     assert np.abs(official["input_features"][0] - heard).max() < 1e-6
     prompt = Prompt(tiny.tokenizer())
-    assert tuple(official["input_ids"][0]) == prompt.root(sound_tokens(heard.shape[1]))[len(prompt.root(0)) :] + prompt.branch(sight_tokens(grid))
+    sound_tokens = QWEN3_OMNI.sound_tokens(heard.shape[1])
+    assert tuple(official["input_ids"][0]) == prompt.root(sound_tokens)[len(prompt.root(0)) :] + prompt.branch(sight_tokens(grid))

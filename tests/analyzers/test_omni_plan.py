@@ -7,18 +7,20 @@ from pathlib import Path
 import pytest
 
 from analyzers.interview import Quantization
+from analyzers.omni.family import QWEN2_5_OMNI
 from analyzers.omni.folder import read
-from analyzers.omni.parameters import Part, count, expected
+from analyzers.omni.parameters import Part, count
 from analyzers.omni.plan import Machine, ModelError, Occasion, plan, plan_of, window_tokens
 from analyzers.omni.work import MAX_TOKENS
-from tests.analyzers.husk import PUBLISHED, lay, sized
+from tests.analyzers.husk import PUBLISHED, PUBLISHED_3B, PUBLISHED_7B, lay, sized
 
 CARD = Machine(device="cuda", memory_bytes=80_000_000_000)
 BOX = Machine(device="cpu", memory_bytes=64_000_000_000)
 
 
-def test_the_published_model_has_its_published_number_of_parameters() -> None:
-    assert plan_of(PUBLISHED, Quantization.NF4, CARD).parameters == 31_719_205_488  # what MTEB lists for the sibling of this shape
+@pytest.mark.parametrize(("thinker", "parameters"), [(PUBLISHED, 31_719_205_488), (PUBLISHED_7B, 8_931_813_888), (PUBLISHED_3B, 4_703_464_448)])
+def test_published_models_have_their_published_number_of_parameters(thinker: dict, parameters: int) -> None:
+    assert plan_of(thinker, Quantization.NF4, CARD).parameters == parameters  # what MTEB lists for models of these shapes
 
 
 @pytest.mark.parametrize(
@@ -34,6 +36,21 @@ def test_the_published_model_has_its_published_number_of_parameters() -> None:
 )
 def test_the_published_models_weights_take_what_was_measured(quantization: Quantization, machine: Machine, gigabytes: float, why: str) -> None:
     assert plan_of(PUBLISHED, quantization, machine).weight_bytes / 1e9 == pytest.approx(gigabytes, rel=0.01), why
+
+
+@pytest.mark.parametrize(
+    ("thinker", "quantization", "gigabytes", "why"),
+    [
+        (PUBLISHED_7B, Quantization.NONE, 17.86, "two bytes each, as the files of a thinker alone say of themselves"),
+        (PUBLISHED_7B, Quantization.NF4, 8.48, "6.5 billion in 4.5 bits, the towers, embeddings and head in 16"),
+        (PUBLISHED_3B, Quantization.NF4, 5.42, "2.8 billion in 4.5 bits, and as much again of the rest as in the 7B"),
+    ],
+)
+def test_a_model_without_experts_is_planned_by_its_layers(thinker: dict, quantization: Quantization, gigabytes: float, why: str) -> None:
+    planned = plan_of(thinker, quantization, CARD)
+    assert planned.weight_bytes / 1e9 == pytest.approx(gigabytes, rel=0.002), why
+    assert planned.part_bytes[Part.EXPERTS] == 0
+    assert "experts" not in str(planned)
 
 
 def test_with_the_towers_in_four_bits_it_would_be_the_figure_that_others_give() -> None:
@@ -79,9 +96,9 @@ def climb(folder: Path) -> None:
         (lambda folder: (folder / "config.json").unlink(), "config.json is missing"),
         (lambda folder: (folder / "config.json").write_text("{"), "config.json cannot be read"),
         (lambda folder: (folder / "config.json").write_text("[]"), "is not what its name says"),
-        (lambda folder: (folder / "config.json").write_text('{"model_type": "qwen2_5_omni"}'), "'qwen2_5_omni', which is not supported"),
+        (lambda folder: (folder / "config.json").write_text('{"model_type": "qwen2_5_omni"}'), "has no thinker_config"),
         (lambda folder: (folder / "config.json").write_text('{"model_type": "qwen3_omni_moe"}'), "has no thinker_config"),
-        (lambda folder: (folder / "config.json").write_text('{"model_type": "qwen3_omni_moe_thinker"}'), "does not describe a Qwen3-Omni thinker"),
+        (lambda folder: (folder / "config.json").write_text('{"model_type": "qwen3_omni_moe_thinker"}'), "describe a qwen3_omni_moe_thinker"),
         (lambda folder: (folder / "tokenizer.json").unlink(), "has no tokenizer"),
         (lambda folder: (folder / "tokenizer.json").write_text('{"a": '), "tokenizer.json cannot be read"),
         (lambda folder: (folder / "preprocessor_config.json").unlink(), "has no feature extractor"),
@@ -106,6 +123,32 @@ def test_half_a_download_is_found_by_its_size(tmp_path: Path) -> None:
     header = b'{"a": {"dtype": "BF16", "shape": [100], "data_offsets": [0, 200]}}'
     (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(100))
     with pytest.raises(ModelError, match=f"has {8 + len(header) + 100} of its {8 + len(header) + 200} bytes"):
+        read(folder)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        {"model_type": "gemma4", "architectures": ["Gemma4ForConditionalGeneration"]},
+        {"model_type": "NemotronH_Nano_Omni_Reasoning_V3"},
+        {"model_type": "qwen3_vl_moe"},
+        {"model_type": "qwen2_5_vl"},
+        {"architectures": ["LlamaForCausalLM"]},
+    ],
+)
+def test_a_model_that_cannot_judge_is_told_from_those_that_can(tmp_path: Path, written: dict) -> None:
+    folder = lay(tmp_path / "model")
+    (folder / "config.json").write_text(json.dumps(written))
+    kind = f"model of type '{written['model_type']}'" if "model_type" in written else "names no `model_type`"
+    with pytest.raises(ModelError, match=rf"{kind}, which cannot judge here; Qwen3-Omni and Qwen2.5-Omni models can: take Qwen3-Omni-30B-A3B-Inst"):
+        read(folder)
+
+
+def test_a_checkpoint_that_others_have_quantized_is_told_before_it_is_read(tmp_path: Path) -> None:
+    folder = lay(tmp_path / "Qwen2.5-Omni-7B-AWQ", PUBLISHED_7B)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"quantization_config": {"quant_method": "awq", "bits": 4}}))
+    with pytest.raises(ModelError, match=r"has been quantized by others \(awq\).*in 16 bits, and name a `quantization`"):
         read(folder)
 
 
@@ -143,15 +186,19 @@ def test_tokens_of_a_window_are_those_that_the_official_processor_makes() -> Non
     assert window_tokens(0, 0, 0, 10.0) == 130
     assert window_tokens(0, 0, 0, 0.5) == 7
     assert window_tokens(0, 0, 0, None) == 0
+    assert window_tokens(320, 576, 4, 4.0, family=QWEN2_5_OMNI) == 4 * 11 * 21 + 100, "frames of 588x308, and 25 tokens a second"
+    assert window_tokens(0, 0, 0, 0.5, family=QWEN2_5_OMNI) == 12
 
 
 @pytest.mark.model
-def test_a_configuration_and_the_files_that_a_model_writes_give_the_same_figures(tiny_folder: Path) -> None:
-    found = read(tiny_folder)
-    by_name, by_configuration = count((name, stored.shape) for name, stored in found.tensors.items()), expected(found.thinker)
+@pytest.mark.parametrize("folder", ["tiny_folder", "tiny25_folder"])
+def test_a_configuration_and_the_files_that_a_model_writes_give_the_same_figures(folder: str, request: pytest.FixtureRequest) -> None:
+    found = read(request.getfixturevalue(folder))
+    by_name = count((name, stored.shape) for name, stored in found.tensors.items())
+    by_configuration = found.family.sizes(found.thinker)
     assert {part: size.parameters for part, size in by_name.items()} == {part: size.parameters for part, size in by_configuration.items()}
     assert by_name[Part.EXPERTS].rows == by_configuration[Part.EXPERTS].rows
-    assert (tiny_folder / "model.safetensors").stat().st_size >= 4 * sum(size.parameters for size in by_name.values())
+    assert (found.path / "model.safetensors").stat().st_size >= 4 * sum(size.parameters for size in by_name.values())
 
 
 def test_a_batch_is_filled_with_as_many_windows_as_go_together() -> None:

@@ -147,7 +147,7 @@ def copied(tiny_folder: Path, tmp_path: Path) -> Path:
         (lambda folder: (folder / "model.safetensors").unlink(), "lacks 1 of 1 files of weights"),
         (lambda folder: os.truncate(folder / "model.safetensors", 900_000), "the download is not complete"),
         (lambda folder: (folder / "tokenizer.json").write_text('{"version": '), "tokenizer.json cannot be read"),
-        (lambda folder: (folder / "config.json").write_text('{"model_type": "llama"}'), "'llama', which is not supported"),
+        (lambda folder: (folder / "config.json").write_text('{"model_type": "llama"}'), "'llama', which cannot judge here"),
     ],
     ids=["no folder", "no weights", "half a download", "half a tokenizer", "another model"],
 )

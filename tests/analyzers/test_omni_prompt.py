@@ -97,7 +97,7 @@ class Foreign:
 
 
 def test_a_tokenizer_that_cannot_be_the_models_is_refused_with_what_it_lacks() -> None:
-    with pytest.raises(PromptError, match=r"no <\|vision_start\|>"):
+    with pytest.raises(PromptError, match=r"no <\|audio_start\|>"):
         Prompt(Foreign())
     marks = [f"<|{name}|>" for name in ("vision_start", "vision_end", "audio_start", "audio_end", "video_pad", "audio_pad")]
     with pytest.raises(PromptError, match="'yes' is not a single token"):

@@ -13,9 +13,11 @@ torch = pytest.importorskip("torch")
 from analyzers.judge import Question  # noqa: E402
 from analyzers.judgement import Cause, Verdict  # noqa: E402
 from analyzers.omni import sight as sight_module  # noqa: E402
+from analyzers.omni.family import QWEN3_OMNI  # noqa: E402
 from analyzers.omni.judge import OmniJudge  # noqa: E402
 from analyzers.omni.media import patches  # noqa: E402
-from analyzers.omni.sight import Pairs, PatchProduct, Seen, Sight, features, quicken  # noqa: E402
+from analyzers.omni.sight import Pairs, Sight  # noqa: E402
+from analyzers.omni.tower import PatchProduct, Seen, features, quicken  # noqa: E402
 from sensors.window import Window  # noqa: E402
 from tests.analyzers import tiny  # noqa: E402
 from tests.analyzers.scene import SIGHT, SOUND, Scene, policy  # noqa: E402
@@ -54,9 +56,9 @@ def test_the_first_layer_of_sight_is_the_product_that_it_stands_for() -> None:
 def test_pairs_that_go_through_together_are_what_the_original_tower_makes_of_each_alone() -> None:
     original = tiny.thinker(tiny.tokenizer()).double().model.visual
     quick = deepcopy(original)
-    quicken(quick)
+    quicken(quick, QWEN3_OMNI)
     read = [patches(np.random.default_rng(seed).integers(0, 256, (2, 64, 96, 3), dtype=np.uint8))[0] for seed in range(3)]
-    together, alone = features(quick, read, (64, 96)), [features(original, [each], (64, 96))[0] for each in read]
+    together, alone = features(quick, read, (4, 6), QWEN3_OMNI), [features(original, [each], (4, 6), QWEN3_OMNI)[0] for each in read]
     for ours, theirs in zip(together, alone, strict=True):
         assert (ours.pooled - theirs.pooled).abs().max() < 1e-12
         assert [(a - b).abs().max() < 1e-12 for a, b in zip(ours.deep, theirs.deep, strict=True)] == [True]

@@ -1,7 +1,7 @@
 """A tiny random model of the real classes, with a tokenizer learnt on the spot: what a model folder holds, in a second."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,10 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, 
 from transformers import Qwen2Tokenizer, Qwen3OmniMoeThinkerForConditionalGeneration, WhisperFeatureExtractor
 from transformers.models.qwen3_omni_moe.configuration_qwen3_omni_moe import Qwen3OmniMoeThinkerConfig
 
+from analyzers.omni.family import QWEN3_OMNI
 from analyzers.omni.packed import Packed, PackedLinear
 
+FAMILY = QWEN3_OMNI
 HIDDEN = 64
 NAMED = {
     "image_token": "<|image_pad|>",
@@ -22,12 +24,12 @@ NAMED = {
     "audio_bos_token": "<|audio_start|>",
     "audio_eos_token": "<|audio_end|>",
 }
-SPECIALS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", *NAMED.values(), "<think>", "</think>")
+SPECIALS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<think>", "</think>")
 TEXTS = ["system user assistant You watch and listen at a site.", "Answer yes or no. Yes No", "Is there a person, smoke or flame? Does glass break?"]
 
 
-def tokenizer() -> Qwen2Tokenizer:
-    """Byte-level BPE with Qwen's special tokens."""
+def tokenizer(named: Mapping[str, str] = NAMED) -> Qwen2Tokenizer:
+    """Byte-level BPE with Qwen's special tokens, those of sound and picture `named`."""
     learner = Tokenizer(models.BPE())
     learner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     learner.decoder = decoders.ByteLevel()
@@ -41,9 +43,9 @@ def tokenizer() -> Qwen2Tokenizer:
         unk_token=None,
         eos_token="<|im_end|>",  # noqa: S106 - a token of text, no password
         pad_token="<|endoftext|>",  # noqa: S106
-        extra_special_tokens=NAMED,
+        extra_special_tokens=dict(named),
     )
-    tokens.add_tokens([AddedToken(special, special=True, normalized=False) for special in SPECIALS])
+    tokens.add_tokens([AddedToken(special, special=True, normalized=False) for special in (*SPECIALS, *named.values())])
     return tokens
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from analyzers.omni.family import QWEN2_5_OMNI
 from analyzers.policy import Severity
 from appliance.check import run_check
 from appliance.config.configuration import Configuration, load
@@ -58,6 +59,13 @@ def test_a_sensors_media_are_its_views_that_are_asked_about_and_its_sound_once(t
     assert found["cam"].media_tokens == 720 + 4 * 16 * 18 + 104
     assert (found["cam"].views, found["cam"].questions) == (2, 3)
     assert (found["mic"].media_tokens, found["mic"].views, found["mic"].size) == (26, 1, (0, 0))
+
+
+def test_another_familys_windows_cost_what_it_makes_of_them(tmp_path: Path) -> None:
+    found = {line.sensor.settings.sensor: line for line in outlook(read(tmp_path), QWEN2_5_OMNI).sensors}
+    assert found["cam"].size == (576, 320), "the sensor delivers the same"
+    assert found["cam"].media_tokens == 4 * 11 * 21 + 4 * 18 * 21 + 200
+    assert found["mic"].media_tokens == 50
 
 
 def test_windows_are_shared_out_by_their_stride(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def test_the_published_model_is_planned_from_its_configuration_alone(config_alon
 def test_in_bf16_it_stands_beside_what_its_makers_say_with_the_reasons(config_alone: Path) -> None:
     told = typed("plan", str(config_alone), "--quantization", "none", "--gpu", "80")
     assert told.exit_code == 0
-    for figure in ("78.85 GB", "88.52 GB", "107.74 GB", "144.81 GB", "63.4 GB", "talker and code2wav are not loaded (7.1 GB)"):
+    for figure in ("78.85 GB", "88.52 GB", "107.74 GB", "144.81 GB", "63.4 GB", "talker and code2wav (7.1 GB of the 30B-A3B) are not loaded"):
         assert figure in told.stdout
     assert "78.85" not in typed("plan", str(config_alone), "--gpu", "80").stdout
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from analyzers.omni.media import patches, sight_tokens, sound_tokens
+from analyzers.omni.family import QWEN3_OMNI
+from analyzers.omni.media import patches, sight_tokens
 from appliance.demo.school.exam import SENSES, Mark, Swap, examine, open_pupil, right
 from appliance.demo.school.pool import CELL, HALL, Pool, load
 from appliance.demo.school.pupil import Batch, Pupil, Senses, policy
@@ -103,7 +104,7 @@ def test_it_is_taught_as_the_model_reads_by_itself(pupil: Pupil, pool: Pool) -> 
     taught = pupil.answers(senses, pupil.perceive(Batch(frames=pool.views[CELL][:1], mels=pool.mels[:1])), [question, question])
     pixels, grid = patches(pool.views[CELL][0])
     mels = torch.from_numpy(pool.mels[:1]).float()
-    ids = [*pupil.prompt.root(sound_tokens(mels.shape[2])), *pupil.prompt.branch(sight_tokens(grid)), *pupil.prompt.leaf(policy(question))]
+    ids = [*pupil.prompt.root(QWEN3_OMNI.sound_tokens(mels.shape[2])), *pupil.prompt.branch(sight_tokens(grid)), *pupil.prompt.leaf(policy(question))]
     alone = pupil.model(
         input_ids=torch.tensor([ids]),
         attention_mask=torch.ones(1, len(ids), dtype=torch.long),

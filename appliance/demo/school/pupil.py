@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import Qwen2Tokenizer, Qwen3OmniMoeThinkerForConditionalGeneration
 
-from analyzers.omni.media import PATCH_VALUES, Grid, patches, sight_tokens, sound_tokens
+from analyzers.omni.family import QWEN3_OMNI
+from analyzers.omni.media import Grid, patches, sight_tokens
 from analyzers.omni.prompt import Prompt
 from analyzers.policy import Policy, PolicyId
 from appliance.demo.school.lesson import CELL_SIZE, HALL_SIZE, WINDOW_S
@@ -76,7 +77,7 @@ class Pupil(nn.Module):
         self.sight_ear, self.sound_ear = nn.Linear(HIDDEN, len(SIGHT)), nn.Linear(HIDDEN, len(SOUND))
         first = model.model.visual.patch_embed
         first.forward = lambda pixels: functional.linear(  # as a convolution it takes eight times as long on a CPU
-            pixels.view(-1, PATCH_VALUES), first.proj.weight.view(-1, PATCH_VALUES), first.proj.bias
+            pixels.view(-1, QWEN3_OMNI.patch_values), first.proj.weight.flatten(1), first.proj.bias
         )
 
     def perceive(self, batch: Batch) -> Percept:
@@ -97,7 +98,7 @@ class Pupil(nn.Module):
     def answers(self, senses: Senses, percept: Percept, asked: Sequence[Asked]) -> Tensor:
         """Logits over the vocabulary where each answer begins: float[windows, questions, vocabulary]."""
         sight = sight_tokens(GRIDS[senses.view]) if senses.view is not None else 0
-        stem = [*self.prompt.root(sound_tokens(MEL_FRAMES) if senses.sound else 0), *self.prompt.branch(sight)]
+        stem = [*self.prompt.root(QWEN3_OMNI.sound_tokens(MEL_FRAMES) if senses.sound else 0), *self.prompt.branch(sight)]
         leaves = [list(self.prompt.leaf(policy(one))) for one in asked]
         ids = torch.tensor([stem + [token for leaf in leaves for token in leaf]]).repeat(percept.count, 1)
         lengths = [len(leaf) for leaf in leaves]
