@@ -134,17 +134,17 @@ class Box:
             "questions": self._pipeline.judge_forever(lambda: self._pulse.beat("judge")),
             "judge": keep("judge", self._judge.run_once, Backoff(first_s=1.0, most_s=60.0), self._judge_lost),
             "store": self._store.run(self._clock.now, lambda: self._pulse.beat("store")),
-            "evidence": keep("evidence", self._keeping.run, Backoff(), lambda _problem: None),
+            "evidence": keep("evidence", self._keeping.run, Backoff()),
             "disk": self._health.watch_disk(),
             "watchdog": ping(self._systemd, self._pulse, self._report.status),
             "reload": self._reloads(),
-            "self-test": keep("self-test", self._self_test.run, Backoff(first_s=60.0, most_s=600.0), lambda _problem: None),
-            "control": keep("control", self._desk.serve, Backoff(first_s=1.0), lambda _problem: None),
+            "self-test": keep("self-test", self._self_test.run, Backoff(first_s=60.0, most_s=600.0)),
+            "control": keep("control", self._desk.serve, Backoff(first_s=1.0)),
         }
         if self._telling.channels:
             loops["outbox"] = self._outbox.run(self._told, lambda: self._pulse.beat("outbox"))
         if speech := self._telling.speech:
-            loops["speech"] = keep("speech", speech.run, Backoff(), lambda _problem: None)
+            loops["speech"] = keep("speech", speech.run, Backoff())
         if self._link:
             sights = Sights(tracks=self._pipeline.tracks, sensors=self._fleet.status, figures=self._report.heartbeat)
             loops |= self._link.loops(sights)

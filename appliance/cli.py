@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from appliance.control.commands import operator
+from appliance.journal import Format
 from appliance.model_cli import models
 
 app = typer.Typer(
@@ -23,15 +24,21 @@ app.add_typer(models)
 
 ConfigPath = Annotated[Path, typer.Argument(help="The configuration file.", metavar="CONFIG")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more in the log.")]
+LogFormat = Annotated[Format, typer.Option("--log-format", envvar="OMNIWATCH_LOG_FORMAT", help="The log's lines: for people, or JSON objects.")]
 
 
 @app.command()
-def run(config: ConfigPath, *, verbose: Verbose = False) -> None:
+def run(
+    config: ConfigPath,
+    *,
+    log_format: LogFormat = Format.TEXT,
+    verbose: Verbose = False,
+) -> None:
     """Run the appliance in the foreground. SIGTERM stops it, SIGHUP reads the configuration again."""
     from appliance import journal
     from appliance.run import run as run_appliance
 
-    journal.set_up(verbose=verbose)
+    journal.set_up(verbose=verbose, form=log_format)
     raise typer.Exit(run_appliance(config))
 
 

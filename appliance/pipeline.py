@@ -285,7 +285,7 @@ class Pipeline:
         try:
             await self._ledger.commit(decisions, notifications)
         except StoreFailed as error:
-            log.error("could not write %d transitions (%s); telling them from memory", len(decisions), error)  # noqa: TRY400 - no trace
+            log.debug("could not write %d transitions (%s); telling them from memory", len(decisions), error)  # the store says its outage, once
             if self._teller:
                 for notification in notifications:
                     self._teller.tell_undurable(notification)

@@ -42,7 +42,23 @@ def put_down(what: Decision, alert: Alert) -> None:
     why = f"{what.reason}, {alert.how_sure}" if calls and alert.how_sure else what.reason
     note = f": {what.track.note}" if calls and what.track.note else ""
     what_happened = f"{'TEST, ' if alert.test else ''}{alert.severity} {what.change}"
-    log.log(logging.WARNING if calls else logging.INFO, "%s: %s on %s (%s)%s", what_happened, alert.policy, alert.view, why, note)
+    level, facts = logging.WARNING if calls else logging.INFO, {"facts": about(what, alert)}
+    log.log(level, "%s: %s on %s (%s)%s", what_happened, alert.policy, alert.view, why, note, extra=facts)
+
+
+def about(what: Decision, alert: Alert) -> dict[str, object]:
+    """The same for programs."""
+    return {
+        "event": "alarm",
+        "change": what.change,
+        "policy": alert.policy,
+        "view": alert.view,
+        "severity": alert.severity,
+        "alert": alert.id,
+        "transition": alert.transition,
+        "reason": what.reason,
+        "test": alert.test,
+    }
 
 
 class Report:

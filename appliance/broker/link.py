@@ -62,6 +62,6 @@ class BrokerLink:
         work |= {"orders": self._orders.run} if self._orders else {}
         return {
             "presence": presence.run(sights.tracks, sights.sensors, sights.figures, armed=lambda: self._desk.arming.now),
-            "mqtt": keep("mqtt", self._channel.run, Backoff(), lambda _problem: None),
-            **{name: keep(name, run, Backoff(), lambda _problem: None) for name, run in work.items()},
+            "mqtt": keep("mqtt", self._channel.run, Backoff()),
+            **{name: keep(name, run, Backoff()) for name, run in work.items()},
         }

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.allowance import Allowance
+from appliance.children.muttering import Muttering
 from sensors.wire import MAX_DATAGRAM_BYTES, WireError, pair
 
 MAX_UNSENT = 512
@@ -79,12 +80,13 @@ class Program:
 class Child:
     """A running child. Make it with `start`; `close` it whatever happens."""
 
-    def __init__(self, program: Program, process: asyncio.subprocess.Process, end: socket.socket) -> None:
+    def __init__(self, program: Program, process: asyncio.subprocess.Process, end: socket.socket, muttering: Muttering) -> None:
         """Wrap a process that has just been started and our end of its socket."""
         self.name = program.name
         self.pid = process.pid
         self._process = process
         self._end = end
+        self._muttering = muttering
         self._unsent: deque[tuple[bytes, tuple[int, ...]]] = deque()
         self._loop = asyncio.get_running_loop()
         self._memory_bytes = program.memory_bytes
@@ -98,10 +100,12 @@ class Child:
 
     @classmethod
     async def start(cls, program: Program, environment: Mapping[str, str] | None = None) -> "Child":
-        """Start `program`. Its standard error is ours; it has no standard input or output."""
+        """Start `program`. Its standard error goes to the journal, line by line; it has no standard input or output."""
         ours, theirs = pair()
+        muttering = Muttering(program.name)
         with ExitStack() as stack, theirs:
             stack.callback(ours.close)
+            stack.callback(muttering.close)
             numbers = {"socket": theirs.fileno(), **program.descriptors}
             arguments = [word for name, number in numbers.items() for word in (f"--{name}", str(number))]
             kept = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
@@ -112,11 +116,13 @@ class Child:
                 *arguments,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
+                stderr=muttering.writer,
                 pass_fds=tuple(numbers.values()),
                 env={**kept, **QUIET, **(environment or {})},
             )
             stack.pop_all()
-        return cls(program, process, ours)
+        muttering.begin()
+        return cls(program, process, ours, muttering)
 
     def _look_at_memory(self) -> None:
         """End it where it has taken more than it may; else look again soon."""
@@ -230,6 +236,8 @@ class Child:
         except asyncio.CancelledError:
             self.kill()
             raise
+        finally:
+            self._muttering.close()
 
 
 def own_bytes(pid: int) -> int:

@@ -144,9 +144,10 @@ class Fleet:
         if before is None:
             return
         if news.condition is SensorCondition.ONLINE and before.news.condition is not SensorCondition.ONLINE:
-            log.info("%s is online: %dx%d %s %s", news.sensor, news.width, news.height, news.codec or "no picture", news.sound_codec or "no sound")
+            picture, sound = news.codec or "no picture", news.sound_codec or "no sound"
+            log.info("%s is online: %dx%d %s %s", news.sensor, news.width, news.height, picture, sound, extra=_facts(news))
         elif news.condition is SensorCondition.LOST and before.news.condition is not SensorCondition.LOST:
-            log.warning("%s is lost (%s): %s", news.sensor, news.reason, news.detail)
+            log.warning("%s is lost (%s): %s", news.sensor, news.reason, news.detail, extra=_facts(news))
         since = before.since if before.news.condition is news.condition else self._clock.now()
         self._status[news.sensor] = replace(before, news=news, since=since)
         self._metrics.news(news)
@@ -170,3 +171,8 @@ class Fleet:
         if before := self._status.get(name):
             self._status[name] = replace(before, restarts=before.restarts + 1)
             self._metrics.sensor_restarts.labels(name).inc()
+
+
+def _facts(news: SensorNews) -> dict[str, dict[str, object]]:
+    """A change of condition for programs that read the journal."""
+    return {"facts": {"event": "sensor", "sensor": news.sensor, "condition": news.condition, "reason": news.reason or None}}

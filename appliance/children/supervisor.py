@@ -28,8 +28,8 @@ class Backoff:
         return min(self.most_s, self.first_s * 2.0 ** min(failures - 1, 16)) * (1 - 0.2 * chance)
 
 
-async def keep(name: str, run_once: Callable[[], Awaitable[None]], backoff: Backoff, lost: Callable[[str], None]) -> None:
-    """Run `run_once` again and again, for ever. `lost` is told why each time; an outage is logged once, and its end by the runner."""
+async def keep(name: str, run_once: Callable[[], Awaitable[None]], backoff: Backoff, lost: Callable[[str], None] | None = None) -> None:
+    """Run `run_once` again and again, for ever. `lost` is told why each time, and logs the outage; without it that is done here, once."""
     loop = asyncio.get_running_loop()
     failures = 0
     while True:
@@ -42,9 +42,10 @@ async def keep(name: str, run_once: Callable[[], Awaitable[None]], backoff: Back
             if not _is_expected(error):
                 log.exception("%s broke", name)
         failures = 1 if loop.time() - began >= backoff.healthy_s else failures + 1
-        if failures == 1:
+        if lost:
+            lost(problem)
+        elif failures == 1:
             log.warning("%s: %s; trying again", name, problem)
-        lost(problem)
         await asyncio.sleep(backoff.wait_s(failures, random.random()))  # noqa: S311 - jitter, not a secret
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import select
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,27 @@ def test_whatever_ends_a_task_it_is_tried_again(error: Exception) -> None:
 
     asyncio.run(story())
     assert problems == [str(error)] * 2
+
+
+@pytest.mark.parametrize(("told", "lines"), [(None, ["camera: camera: gone; trying again"]), (lambda _problem: None, [])])
+def test_an_outage_is_logged_once_and_by_one_of_the_two(
+    caplog: pytest.LogCaptureFixture, told: Callable[[str], None] | None, lines: list[str]
+) -> None:
+    tries = 0
+
+    async def run_once() -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 4:
+            raise asyncio.CancelledError
+        raise ChildLost("camera", "gone")
+
+    async def story() -> None:
+        with pytest.raises(asyncio.CancelledError):
+            await keep("camera", run_once, Backoff(first_s=0.001), told)
+
+    asyncio.run(story())
+    assert [each.getMessage() for each in caplog.records if each.levelname == "WARNING"] == lines
 
 
 def test_a_loop_that_stands_still_is_named_and_one_that_beats_is_not() -> None:

@@ -51,7 +51,7 @@ def test_rogue_sensors_delay_no_other(taken_over: Appliance, listener: Listener,
     box = taken_over
     box.start()
     eventually(lambda: listener.events("something-there", "opened"), OPENING_S, "an alarm opens all the same")
-    eventually(lambda: box.log().count("; trying again") >= len(MISDEEDS) - 2, 40, "those that break the protocol are given up")
+    eventually(lambda: box.log().count(" is lost (broken)") >= len(MISDEEDS) - 2, 40, "those that break the protocol are given up")
     before = box.metrics_text()
     until = time.monotonic() + SECONDS
     eventually(lambda: time.monotonic() > until, SECONDS + 5, "they did their worst")
