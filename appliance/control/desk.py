@@ -81,6 +81,7 @@ class Desk:
 
     async def begin(self) -> None:
         """Take up what people have set before the restart."""
+        await self.trail.begin()
         await self.arming.begin()
 
     async def recall(self, tracks: tuple[Track, ...]) -> None:

@@ -78,15 +78,18 @@ class Verbs:
         if isinstance(order, AskStatus | AskAudit):
             return await self._answer(order)
         order = replace(order, why=plain(order.why, MAX_WHY))
+        trail, entry = self._means.trail, self._entry(order, who, origin)
+        intended = await trail.intend(entry)
         answer = await self._do(order, who[:MAX_WHO])
-        await self._means.trail.add(self._entry(order, who, origin, answer))
+        await trail.add(self._over(entry, order, answer), intended)
         return answer
 
     async def refuse(self, deed: Deed, who: str, origin: Origin, problem: str) -> None:
         """Leave a trail of an order that is refused for the way it came."""
-        await self._means.trail.add(self._entry(replace(deed, why=plain(deed.why, MAX_WHY)), who[:MAX_WHO], origin, refused(problem)))
+        entry = self._entry(replace(deed, why=plain(deed.why, MAX_WHY)), who[:MAX_WHO], origin)
+        await self._means.trail.add(self._over(entry, deed, refused(problem)))
 
-    def _entry(self, order: Deed, who: str, origin: Origin, answer: Answer) -> Entry:
+    def _entry(self, order: Deed, who: str, origin: Origin) -> Entry:
         left_out = ("verb", "why")
         about = {each.name: getattr(order, each.name) for each in fields(order) if each.name not in left_out}
         about = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in about.items() if value is not None}
@@ -97,8 +100,12 @@ class Verbs:
             verb=order.verb,
             about=json.dumps(about),
             why=order.why,
-            outcome=f"{'done' if answer.done else 'refused'}: {'; '.join(_shortest(order, answer.says))}",
+            outcome="",
         )
+
+    def _over(self, entry: Entry, order: Deed, answer: Answer) -> Entry:
+        outcome = f"{'done' if answer.done else 'refused'}: {'; '.join(_shortest(order, answer.says))}"
+        return replace(entry, at=self._means.reach.clock.now(), outcome=outcome)
 
     async def _answer(self, question: Question) -> Answer | StatusAnswer | AuditAnswer:
         if isinstance(question, AskStatus):

@@ -8,14 +8,22 @@ from pathlib import Path
 
 import pytest
 
-from appliance.control.audit import CHECKED_AT_A_TIME, AuditTrail, Entry
-from appliance.control.orders import Forget, Origin, Request
+from analyzers.cue_judge import CueJudge
+from analyzers.queue import Queue
+from appliance.control.arming import Arming
+from appliance.control.audit import CHECKED_AT_A_TIME, CUT_OFF, INTENDED, AuditTrail, Entry
+from appliance.control.orders import Answer, Drill, Forget, Origin, Request, done
+from appliance.control.status import Status
 from appliance.control.track_orders import Reach
 from appliance.control.verbs import Means, Verbs
+from appliance.deliveries import Deliveries
+from appliance.pipeline import Pipeline
+from appliance.store.remembered import recalled, remember
 from appliance.store.store import MEMORY, Store, StoreFailed
 from appliance.store.sweep import Retention, sweep
 from sensors.moment import BootId, Moment
 from sensors.window import SensorId
+from tests.appliance.test_pipeline import Hands
 
 NOW = Moment(utc=datetime(2026, 5, 4, 12, tzinfo=UTC), boot_ns=0, boot_id=BootId("b"))
 
@@ -139,4 +147,59 @@ async def test_a_forgetting_that_fails_is_answered_and_on_record(error: Exceptio
     assert not answer.done
     assert str(error) in answer.says[0]
     assert [row.outcome for row in (await trail.read(1)).rows] == [f"refused: {answer.says[0]}"]
+
+
+@story
+async def test_an_order_over_which_the_box_ends_is_on_record_at_the_next_start(tmp_path: Path) -> None:
+    store = await Store.open(tmp_path / "omniwatch.db", NOW)
+    trail = AuditTrail(store)
+    await trail.add(entry(1), await trail.intend(entry(1, outcome="")))
+    await trail.intend(entry(2, who="bob", outcome=""))
+    await store.close(NOW)
+    store = await Store.open(tmp_path / "omniwatch.db", NOW)
+    for _ in range(2):  # a start, and one more: it is told once
+        trail = AuditTrail(store)
+        await trail.begin()
+    answer = await trail.read(5)
+    assert [(row.who, row.outcome.partition(":")[0]) for row in answer.rows] == [("anna", "done"), ("bob", "cut off")]
+    assert (answer.checked, answer.broken) == (2, "")
+    await store.close(NOW)
+
+
+@story
+async def test_an_intention_that_cannot_be_read_any_more_keeps_no_box_from_starting() -> None:
+    store = await Store.open(MEMORY, NOW)
+    await remember(store, {f"{INTENDED}1": "{", f"{INTENDED}2": "[]", "arm mode": "night"})
+    trail = AuditTrail(store)
+    await trail.begin()
+    assert (await trail.read(5)).checked == 0
+    assert await recalled(store, "arm mode") == "night"
+    await store.close(NOW)
+
+
+@story
+async def test_an_order_is_remembered_while_it_is_done() -> None:
+    store = await Store.open(MEMORY, NOW)
+    begun = asyncio.Event()
+
+    async def drill() -> Answer:
+        begun.set()
+        await asyncio.Event().wait()
+        return done()
+
+    clock = Hands()
+    pipeline = Pipeline(clock=clock, cues=CueJudge(), judge=None, ledger=store, teller=None, queue=Queue(capacity=1, max_age=timedelta(seconds=1)))
+    reach = Reach(pipeline=pipeline, policies=dict, deliveries=Deliveries(), clock=clock, timezone=lambda: "UTC")
+    means = Means(
+        reach=reach, arming=Arming(store, ("home",), lambda _armed: None), trail=AuditTrail(store), status=Status, sensors=tuple, remove=None,
+        drill=drill, name="plant/hall",
+    )  # fmt: skip
+    order = asyncio.create_task(Verbs(means).execute(Request(order=Drill(why="a new lens")), "anna", Origin.CONTROL))
+    await begun.wait()
+    trail = AuditTrail(store)
+    await trail.begin()  # as the next start would
+    (row,) = (await trail.read(5)).rows
+    assert (row.verb, row.who, row.why, row.outcome) == ("drill", "anna", "a new lens", CUT_OFF)
+    order.cancel()
+    await asyncio.gather(order, return_exceptions=True)
     await store.close(NOW)
