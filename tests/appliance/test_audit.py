@@ -147,6 +147,7 @@ async def test_a_forgetting_that_fails_is_answered_and_on_record(error: Exceptio
     assert not answer.done
     assert str(error) in answer.says[0]
     assert [row.outcome for row in (await trail.read(1)).rows] == [f"refused: {answer.says[0]}"]
+    await store.close(NOW)
 
 
 @story
