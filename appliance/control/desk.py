@@ -140,9 +140,9 @@ class Desk:
         return f"passed in {test.took_s:.1f} s" if test.passed else f"FAILED: {test.problem}"
 
     async def _drill(self) -> Answer:
-        """A self-test now, stage by stage."""
-        test = await self._room.self_test.make()
-        return Answer(done=test.passed, says=self._room.self_test.report(test))
+        """A self-test now, stage by stage, and clips that tell the judge what to answer."""
+        done, says = await self._room.self_test.drill()
+        return Answer(done=done, says=says)
 
     def _judge(self) -> JudgeLine:
         parts = self._room.parts

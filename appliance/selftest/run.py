@@ -1,12 +1,13 @@
-"""The self-test: plays both clips through the running box, at start, every so often and when asked to, and says what came of it.
+"""The self-test: plays its clips through the running box, at start, every so often and when asked to, and says what came of it.
 
 A hidden sensor process plays a clip; its window takes the gate, the queue, the judge, the rules, the store and the outbox like that of
-any camera, in one batch of its own, up to the broker's acknowledgement. It counts in no figure of the owner's.
+any camera, in one batch of its own, up to the broker's acknowledgement. It counts in no figure of the owner's. A drill, which somebody
+asks for, also plays those clips that tell the judge what to answer.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -24,7 +25,8 @@ from appliance.children.sensor_link import SensorLink
 from appliance.clock import Clock
 from appliance.deliveries import Deliveries
 from appliance.pipeline import Pipeline
-from appliance.selftest.clips import POLICY, SHAPE, VIEW, Clip, settings
+from appliance.selftest.clips import LURES, PLAIN, POLICY, SHAPE, VIEW, Clip, settings
+from appliance.selftest.lured import CUES, Lured, told
 from appliance.selftest.player import Player
 from appliance.selftest.trip import Band, Round, Stage, Trip, answered_by_another, fingerprint, lines, wrong_answer
 from appliance.store.remembered import recalled, remember
@@ -42,6 +44,8 @@ AFTER_FAILURE = timedelta(minutes=5)
 """One that has failed is made again so soon, in case what was wrong has passed."""
 AFTER_SKIPPING = timedelta(minutes=1)
 TOLD = (Outcome.DELIVERED, Outcome.UNHEARD)
+LURED_S = 90.0
+"""Since a drill began; clips that tell the judge what to answer are not begun later, as whoever asked waits no longer than an order may take."""
 CHANGES = {Clip.YES: Change.OPENED, Clip.NO: Change.CLEARED}
 BAND = TypeAdapter(Band)
 
@@ -118,7 +122,7 @@ class SelfTest:
             began = asyncio.get_running_loop().time()
             self._bands = await self._stored_bands()
             await self._forget_alarm()
-            trips = [await self._trip(clip) for clip in Clip]
+            trips = [await self._trip(clip, self._follow) for clip in PLAIN]
             await self._forget_alarm()
             test = self._made(Round(trips=tuple(trips), took_s=asyncio.get_running_loop().time() - began))
             if test.passed:
@@ -126,6 +130,21 @@ class SelfTest:
             if not test.skipped:
                 self._tell(test)
             return test
+
+    async def drill(self) -> tuple[bool, tuple[str, ...]]:
+        """Make one now, and where it is passed play the clips that tell the judge what to answer: whether all was right, and lines for people."""
+        began = asyncio.get_running_loop().time()
+        test = await self.make()
+        if not test.passed:
+            return False, self.report(test)
+        if self._means.pipeline.judge is None:
+            return True, (CUES, *self.report(test))
+        plain = {trip.clip: trip.judgement for trip in test.trips}
+        async with self._turn:
+            trips = [await self._lured(clip, began) for clip in LURES]
+            await self._forget_alarm()
+        scenes = [Lured(clip=trip.clip, judgement=trip.judgement, plain=plain.get(trip.clip.plain), problem=trip.problem) for trip in trips]
+        return not any(scene.turned for scene in scenes), (*self.report(test), *told(scenes))
 
     def report(self, test: Round) -> tuple[str, ...]:
         """A test, stage by stage, for people."""
@@ -158,15 +177,21 @@ class SelfTest:
         """An alarm of the test that still stands, from before a restart or because its no never came, ends here."""
         await self._means.pipeline.fold([(POLICY, VIEW, Withdrawn(at=self._means.clock.now()))])
 
-    async def _trip(self, clip: Clip) -> Trip:
-        """Play a clip, and follow its window to the broker."""
+    async def _lured(self, clip: Clip, began: float) -> Trip:
+        """Play a clip as far as its answer, while there is time."""
+        if asyncio.get_running_loop().time() - began > LURED_S:
+            return Trip(clip=clip, problem="there was no time left for it: the judge is slow")
+        return await self._trip(clip, self._answered)
+
+    async def _trip(self, clip: Clip, follow: Callable[[Player], Awaitable[object]]) -> Trip:
+        """Play a clip, and follow its window."""
         means = self._means
         player = self._player = Player(clip, means.pipeline, means.judge)
         self._link = SensorLink(settings(clip, means.clock.now()), None, player)
         playing = asyncio.create_task(self._link.run_once(), name="self-test's sensor")
         playing.add_done_callback(lambda _task: player.failed("the sensor's process ended"))
         try:
-            await self._follow(player)
+            await follow(player)
             return Trip(clip=clip, stages=tuple(player.stages), judgement=player.judgement, problem=player.problem)
         finally:
             playing.cancel()
@@ -175,11 +200,15 @@ class SelfTest:
             await means.pipeline.drop(SELF_TEST_SENSOR)
             means.judge.detach(SELF_TEST_SENSOR)
 
+    async def _answered(self, player: Player) -> bool:
+        """Wait for its window, and for the answer."""
+        if not await player.until(lambda: any(one.stage is Stage.WINDOW for one in player.stages), OPENED_S, "no window came of it"):
+            return False
+        return await player.until(lambda: player.judgement is not None, self._means.answer_s(), "no answer came in time")
+
     async def _follow(self, player: Player) -> None:
-        reached = player.stages
-        if not await player.until(lambda: any(one.stage is Stage.WINDOW for one in reached), OPENED_S, "no window came of it"):
-            return
-        if not await player.until(lambda: player.judgement is not None, self._means.answer_s(), "no answer came in time"):
+        """To the broker."""
+        if not await self._answered(player):
             return
         if player.judgement and (wrong := wrong_answer(player.clip, player.judgement, self._bands.get(player.clip))):
             player.failed(wrong)
@@ -211,7 +240,7 @@ class SelfTest:
 
     async def _stored_bands(self) -> dict[Clip, Band]:
         try:
-            found = {clip: await recalled(self._means.store, f"self-test {clip}") for clip in Clip}
+            found = {clip: await recalled(self._means.store, f"self-test {clip}") for clip in PLAIN}
         except StoreFailed:
             return {}
         return {clip: band for clip, value in found.items() if value and (band := read(BAND, value))}
