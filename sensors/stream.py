@@ -193,12 +193,14 @@ class _Reading:
             self._picture(pts_ns, frame)
 
     def _is_wanted(self, pts_ns: int, frame: VideoFrame) -> bool:
-        """Not the grey that some decoders make up before the first keyframe, and no more frames than any camera has."""
+        """Not the grey that some decoders make up before the first keyframe, and no more frames a second than any camera has."""
         if frame.width * frame.height > MAX_PIXELS:
             raise SensorFault(FaultReason.UNSUPPORTED, f"a picture of {frame.width}x{frame.height} is too large; take the camera's smaller stream")
         self._had_keyframe = self._had_keyframe or bool(frame.key_frame)
-        before_ns, self._picture_ns = self._picture_ns, pts_ns
-        return self._had_keyframe and not (before_ns is not None and 0 <= pts_ns - before_ns < NANOSECONDS // MAX_FPS)
+        if not self._had_keyframe or (self._picture_ns is not None and 0 <= pts_ns - self._picture_ns < NANOSECONDS // MAX_FPS):
+            return False
+        self._picture_ns = pts_ns
+        return True
 
     def _picture(self, pts_ns: int, frame: VideoFrame) -> None:
         at_ns = self._placed("picture", pts_ns)

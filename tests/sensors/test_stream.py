@@ -94,6 +94,11 @@ def test_a_recording_of_any_rate_loses_no_window_however_few_slots_there_are(tmp
     assert all(seen.window.senses == BOTH for seen in sensor.seen)
 
 
+def test_a_recording_of_more_frames_than_any_camera_has_is_thinned_and_not_thrown_away(tmp_path: Path) -> None:
+    sensor = replayed(record(tmp_path / "slow-motion.mp4", Scene(seconds=4, fps=480, size=(64, 64)), sound=False))
+    assert first_pairs(sensor.seen) == list(range(3))
+
+
 def test_a_recording_with_a_long_gap_is_read_to_its_end_in_its_own_time(tmp_path: Path) -> None:
     times = (*(number / 10 for number in range(40)), *(7205 + number / 10 for number in range(40)))
     sensor = replayed(record(tmp_path / "gap.mkv", Scene(times_s=times), sound=False))
