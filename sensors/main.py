@@ -120,11 +120,11 @@ class Reporter:
         """Say the figures every second, and end the process where a read hangs beyond its time: some drivers cannot be interrupted."""
         last = time.monotonic()
         while True:
-            now = time.monotonic()
-            if self._due is not None and now - last > STOOD_STILL_S:  # all of the process did, not the read alone
-                self._due += now - last
+            now, due = time.monotonic(), self._due  # read once: the thread that reads the source sets it
+            if due is not None and now - last > STOOD_STILL_S:  # all of the process did, not the read alone
+                self._due = due = due + now - last
             last = now
-            hangs = self.settings.replay is None and self._due is not None and now > self._due
+            hangs = self.settings.replay is None and due is not None and now > due
             self.say(self._figures())
             if hangs:
                 self.lost(SensorFault(FaultReason.STALLED, "a read hangs; the process is started again"))

@@ -181,15 +181,9 @@ class Recorder:
         out, run, sink, stream = self._out, self._run, self._sink, self._streams.get(piece.stream)
         if out is None or run is None or sink is None or stream is None:
             return
-        shift_ns = run.run_ns - run.first_ns
-        packet = av.Packet(piece.data)
-        packet.stream, packet.time_base, packet.is_keyframe = stream, SCALE, piece.whole
-        packet.pts = piece.pts_ns + shift_ns
-        packet.dts = None if piece.dts_ns is None else piece.dts_ns + shift_ns
-        packet.duration = piece.duration_ns
         try:
-            out.mux_one(packet)
-        except (av.FFmpegError, ValueError) as error:
+            out.mux_one(_packet(piece, stream, run.run_ns - run.first_ns))
+        except (av.FFmpegError, ValueError, OverflowError) as error:
             self._break(f"a segment breaks off: {error}")
             return
         sink.hand_over(now_ns)
@@ -241,6 +235,16 @@ class _Sink:
 
 def _like(stream: Stream) -> MakeStream:
     return lambda out: out.add_stream_from_template(stream, opaque=True)
+
+
+def _packet(piece: Piece, stream: Stream, shift_ns: int) -> "Packet[Stream]":
+    """The packet of a piece, its times shifted. OverflowError for times that no file can hold."""
+    packet = av.Packet(piece.data)
+    packet.stream, packet.time_base, packet.is_keyframe = stream, SCALE, piece.whole
+    packet.pts = piece.pts_ns + shift_ns
+    packet.dts = None if piece.dts_ns is None else piece.dts_ns + shift_ns
+    packet.duration = piece.duration_ns
+    return packet
 
 
 def _goes_on(run: _Run, pts_ns: int, now_ns: int) -> bool:

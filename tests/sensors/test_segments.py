@@ -185,6 +185,16 @@ def test_what_no_file_can_hold_is_said_and_breaks_nothing(tmp_path: Path) -> Non
     assert "cannot be made" in ring.problem
 
 
+def test_times_that_no_file_can_hold_break_a_segment_and_no_sensor(tmp_path: Path) -> None:
+    ring = Ring(tmp_path, SegmentSettings(folder="", seconds=600, bytes=1 << 30))
+    recorder = Recorder(ring, lambda: NANOSECONDS, sound=True)
+    recorder.begin({number: lambda out: out.add_stream("pcm_s16le", 16_000, layout="mono") for number in (0, 1)}, 0)
+    recorder.put(Piece(stream=0, data=bytes(320), pts_ns=0))
+    recorder.put(Piece(stream=1, data=bytes(320), pts_ns=1 << 70))
+    assert ring.lost == 1
+    assert "breaks off" in ring.problem
+
+
 def test_what_piled_up_while_a_source_was_opened_does_not_shift_its_first_segment(tmp_path: Path) -> None:
     """Two seconds that were there already come at once, the rest as it happens: the clip's times and its poster hang on the first segment."""
     ring = Ring(tmp_path, SegmentSettings(folder="", seconds=600, bytes=1 << 30))
