@@ -5,6 +5,7 @@ It decides nothing about windows; those go to whoever receives them.
 
 import asyncio
 import json
+import logging
 import os
 from typing import Protocol
 
@@ -24,9 +25,13 @@ MAX_CHANGES, CHANGES_HZ = 30, 3.0
 """News of its condition: so many at once, and so many a second. Each may be a line in the journal; a file of a second has two."""
 MEMORY_BYTES = 1 << 30
 """What a sensor process may have besides its slots. It sets itself the same bound; this is for one that has been taken over."""
+MAX_SAID, MAX_PROBLEM = 8, 300
+"""Different problems with its segments that are said of one process, and characters of each."""
 
 SAYS: Codec[Window | SensorNews | SensorFigures] = Codec(Window | SensorNews | SensorFigures)
 HEARS: Codec[SensorSettings | Release | Mute] = Codec(SensorSettings | Release | Mute)
+
+log = logging.getLogger("omniwatch.sensor")
 
 
 class Receiver(Protocol):
@@ -61,6 +66,7 @@ class SensorLink:
         self._changes = Allowance(MAX_CHANGES, CHANGES_HZ)
         self._child: Child | None = None
         self._mute: Mute | None = None
+        self._said: set[str] = set()
 
     @property
     def sensor(self) -> SensorId:
@@ -72,6 +78,7 @@ class SensorLink:
         memory = create(self._layout)
         descriptors = {"slots": memory}
         child: Child | None = None
+        self._said.clear()
         try:
             if self.credentials:
                 secret = {"username": self.credentials.username, "password": self.credentials.password.reveal()}
@@ -104,7 +111,14 @@ class SensorLink:
                     raise WireError("changes its condition too often")
                 self._receiver.news(message)
             case SensorFigures():
+                self._say(message.segments_problem[:MAX_PROBLEM])
                 self._receiver.figures(message)
+
+    def _say(self, problem: str) -> None:
+        """What keeps clips from being made of it: each thing once a process, however often it comes and goes."""
+        if problem and problem not in self._said and len(self._said) < MAX_SAID:
+            self._said.add(problem)
+            log.warning("%s: there may be no evidence of it: %s", self.sensor, problem)
 
     def _check(self, window: Window) -> None:
         """Refuse a window that does not lie in this sensor's slots: the judge will read where it points."""

@@ -7,11 +7,13 @@ import pytest
 
 from appliance.children.child import ChildLost
 from appliance.children.sensor_link import SensorLink
+from appliance.clock import boot_id
 from sensors.news import SensorFigures, SensorNews
-from sensors.settings import SensorSettings, WindowShape
+from sensors.settings import SegmentSettings, SensorSettings, WindowShape
 from sensors.slots import SlotLayout
 from sensors.window import SensorId, Window
 from sensors.wire import WireError
+from tests.sensors.harness import Scene, record
 
 SHAPE = WindowShape(length_s=2, every_s=1, fps=2, longest_side=320)
 
@@ -22,6 +24,8 @@ class Heard:
     def __init__(self) -> None:
         self.link: SensorLink
         self.news_count = 0
+        self.troubled = 0
+        self.twice = asyncio.Event()
 
     async def window(self, window: Window) -> None:
         self.link.release(window.id)
@@ -29,8 +33,10 @@ class Heard:
     def news(self, _news: SensorNews) -> None:
         self.news_count += 1
 
-    def figures(self, _figures: SensorFigures) -> None:
-        """Nothing depends on them here."""
+    def figures(self, figures: SensorFigures) -> None:
+        self.troubled += bool(figures.segments_problem)
+        if self.troubled == 2:
+            self.twice.set()
 
     async def slots(self, _layout: SlotLayout, _descriptor: int) -> None:
         """Nobody judges."""
@@ -63,3 +69,24 @@ def test_a_misdeed_ends_the_process_and_is_said(misdeed: str, problem: str, tmp_
         return heard.news_count
 
     assert asyncio.run(story()) <= 40
+
+
+def test_that_no_segments_can_be_kept_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "runtime").write_text("no folder")
+    film = record(tmp_path / "film.mp4", Scene(seconds=5))
+    segments = SegmentSettings(folder=str(tmp_path / "runtime"), seconds=60, bytes=1 << 26)
+
+    async def story() -> None:
+        heard = Heard()
+        settings = SensorSettings(sensor=SensorId("gate"), source=f"file:{film}", window=SHAPE, slots=12, segments=segments)
+        heard.link = SensorLink(settings, None, heard)
+        running = asyncio.create_task(heard.link.run_once())
+        async with asyncio.timeout(60):
+            await heard.twice.wait()
+        running.cancel()
+        await asyncio.wait({running})
+
+    asyncio.run(story())
+    assert [line.message for line in caplog.records if "evidence" in line.message] == [
+        f"gate: there may be no evidence of it: segments cannot be written to {tmp_path}/runtime/{boot_id()}/gate: Not a directory"
+    ]
