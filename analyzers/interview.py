@@ -1,6 +1,7 @@
 """What the judge process is told, and what it says. Small values that travel as datagrams; pixels stay in the sensors' slots."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
@@ -90,9 +91,18 @@ class JudgeNews:
     device: str = ""
 
 
+class Halved(StrEnum):
+    """What was halved where too little memory was left. A closed set: a metric uses it as a label."""
+
+    BATCH = "batch"
+    """Windows, or pairs of frames, that go through the model together: nothing is lost but time."""
+    FRAMES = "frames"
+    """The pictures of one window: it may open an alarm, and clear none."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
-    """What a batch got. `more` is True where further datagrams with the same id follow."""
+    """What a batch got. `more` is True where further datagrams with the same id follow; what it cost is in the last."""
 
     kind: Literal["answers"] = "answers"
     id: int
@@ -101,4 +111,6 @@ class Answers:
     took_s: float = 0.0
     device_bytes: int = 0
     """Memory of the accelerator that the judge holds; 0 on a processor."""
+    halvings: Mapping[Halved, int] = field(default_factory=dict)
+    """How often too little memory was left, and what was halved then."""
     more: bool = False

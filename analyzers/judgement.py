@@ -39,6 +39,8 @@ class Cause(StrEnum):
     """NOT_ASKED: the box spoke over what it needs to hear. UNSURE: a no from a window over a part of which the box spoke."""
     IN_BAND = "in_band"
     """UNSURE: between `clear_below` and `threshold`."""
+    HALVED = "halved"
+    """UNSURE: a no from a window of whose pictures not all fitted into the judge's memory."""
     LOW_MASS = "low_mass"
     """UNSURE: the answer tokens have too little of the probability."""
     JUDGE_DOWN = "judge_down"

@@ -126,7 +126,7 @@ def datagrams(answers: Answers) -> list[bytes]:
         half = len(answers.judgements) // 2
         if not half:
             raise
-    first = replace(answers, judgements=answers.judgements[:half], media_tokens=0, more=True)
+    first = replace(answers, judgements=answers.judgements[:half], media_tokens=0, halvings={}, more=True)
     return datagrams(first) + datagrams(replace(answers, judgements=answers.judgements[half:]))
 
 
@@ -161,7 +161,12 @@ def answer_forever(end: socket.socket, loaded: "Loaded", waiting: Waiting) -> No
         batch, desk = waiting.get()
         found = OmniJudge(loaded, desk.slots, pairs).answer(desk.questions(batch))
         answers = Answers(
-            id=batch.id, judgements=found.judgements, media_tokens=found.media_tokens, took_s=found.took_s, device_bytes=loaded.device_bytes()
+            id=batch.id,
+            judgements=found.judgements,
+            media_tokens=found.media_tokens,
+            took_s=found.took_s,
+            device_bytes=loaded.device_bytes(),
+            halvings=found.halvings,
         )
         say(end, *datagrams(answers))
         broken = bool(found.judgements) and all(each.cause is Cause.JUDGE_FAULT for each in found.judgements)

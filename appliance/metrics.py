@@ -9,6 +9,7 @@ from datetime import datetime
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, ProcessCollector, start_http_server
 
 from alerts.notification import Delivery, Outcome
+from analyzers.interview import Halved
 from analyzers.judgement import Cause, JudgeKind, Judgement, Verdict
 from appliance import __version__
 from appliance.alarm_figures import AlarmFigures
@@ -95,6 +96,11 @@ class Metrics:
         self.judge_seconds = Histogram("omniwatch_judge_batch_seconds", "Time that a batch took.", buckets=SECONDS, registry=registry)
         self.judge_batch = Histogram("omniwatch_judge_batch_questions", "Questions in a batch.", buckets=BATCH, registry=registry)
         self.judge_tokens = Counter("omniwatch_judge_media_tokens", "Media tokens encoded.", registry=registry)
+        self.judge_halvings = Counter(
+            "omniwatch_judge_halvings", "Times that too little memory was left, by what was halved then.", ["what"], registry=registry
+        )
+        for what in Halved:
+            self.judge_halvings.labels(what.value)
         self.judge_ready = Gauge("omniwatch_judge_ready", "1 while the judge answers.", registry=registry)
         self.judge_restarts = Counter("omniwatch_judge_restarts", "Times the judge's process was started again.", registry=registry)
         self.judge_weights = Gauge("omniwatch_judge_weight_bytes", "Bytes of the loaded model's weights.", registry=registry)

@@ -98,6 +98,8 @@ class Report:
         self._metrics.judge_seconds.observe(work.took_s)
         self._metrics.judge_batch.observe(work.questions)
         self._metrics.judge_tokens.inc(work.media_tokens)
+        for what, times in work.halvings.items():
+            self._metrics.judge_halvings.labels(what.value).inc(times)
         self._metrics.judge_device.set(work.device_bytes)
 
     def gauge(self, store_failing: str) -> None:

@@ -6,21 +6,22 @@ Its answers are not words but the log-odds of the answer tokens. Only one thread
 import hashlib
 import logging
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from analyzers.interview import Halved
 from analyzers.judge import Question
 from analyzers.judgement import Cause, Fingerprint, JudgeKind, Judgement, Verdict, verdict_of
+from analyzers.omni.laid import Key, Laid, shown_pairs
 from analyzers.omni.media import mel, sight_tokens
 from analyzers.omni.prompt import PROMPT_VERSION, SYSTEM, question
 from analyzers.omni.scores import Score, scores
-from analyzers.omni.sight import Pairs, Sight
+from analyzers.omni.sight import MAX_PATCHES, Pairs, Sight
 from analyzers.omni.tower import Seen
-from analyzers.omni.tree import Branch, Media, Row, lay_out, run
+from analyzers.omni.tree import Branch, Media, run
 from analyzers.omni.weights import Loaded
 from analyzers.omni.work import MAX_TOKENS
 from analyzers.own_voice import believed, missing
@@ -28,9 +29,6 @@ from analyzers.policy import Policy
 from sensors.moment import NANOSECONDS
 from sensors.slots import Slots
 from sensors.window import Sense, SensorId, Window
-
-Key = tuple[int, int]
-"""A question's place in the batch, and a policy's place in the question."""
 
 log = logging.getLogger("omniwatch.judge")
 
@@ -42,22 +40,19 @@ class Answered:
     judgements: tuple[Judgement, ...]
     media_tokens: int
     took_s: float
+    halvings: Mapping[Halved, int]
+    """How often too little memory was left, and what was halved then."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)  # arrays have no single truth of equality
-class _Laid:
-    """One window of a batch: its row, its media, and which leaf answers what."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    """A score, and of how many pairs in a row one was shown for it."""
 
-    row: Row
-    sights: tuple[Sight, ...]
-    sound: NDArray[np.float32] | None
-    sound_tokens: int
-    keys: tuple[Key, ...]
+    score: Score
+    every: int
 
-    @property
-    def media_tokens(self) -> int:
-        """Tokens of picture and sound."""
-        return self.sound_tokens + sum(sight_tokens(sight.grid) for sight in self.sights)
+
+Found = dict[Key, _Answer | Cause]
 
 
 class OmniJudge:
@@ -68,6 +63,7 @@ class OmniJudge:
         self._loaded = loaded
         self._slots = slots
         self._pairs = pairs or Pairs(loaded.family)
+        self._halvings: Counter[Halved] = Counter()
 
     def judge(self, batch: tuple[Question, ...]) -> tuple[Judgement, ...]:
         """One judgement for each policy of each question, in their order."""
@@ -76,8 +72,9 @@ class OmniJudge:
     def answer(self, batch: tuple[Question, ...]) -> Answered:
         """As `judge`, with what it cost."""
         began = time.perf_counter()
-        found: dict[Key, Score | Cause] = {}
-        laid: list[_Laid] = []
+        self._halvings.clear()
+        found: Found = {}
+        laid: list[Laid] = []
         for group in _by_window(batch):
             able = {number: _able(batch[number]) for number in group}
             try:
@@ -95,9 +92,10 @@ class OmniJudge:
             for number, asked in enumerate(batch)
             for place, policy in enumerate(asked.policies)
         )
-        return Answered(judgements=judgements, media_tokens=sum(one.media_tokens for one in laid), took_s=took_s)
+        media_tokens = sum(one.media_tokens for one in laid)
+        return Answered(judgements=judgements, media_tokens=media_tokens, took_s=took_s, halvings=dict(self._halvings))
 
-    def _lay(self, batch: tuple[Question, ...], able: Mapping[int, Sequence[int]]) -> Iterator[_Laid]:
+    def _lay(self, batch: tuple[Question, ...], able: Mapping[int, Sequence[int]]) -> Iterator[Laid]:
         """The row and media of the one window that the questions `able` are about; nothing where there is none to ask."""
         if not able:
             return
@@ -112,50 +110,79 @@ class OmniJudge:
             sights += [sight] if sight else []
             branches.append(Branch(tokens=prompt.branch(sight_tokens(sight.grid) if sight else 0), grid=sight.grid if sight else None, leaves=leaves))
         pair_s = (window.end.boot_ns - window.start.boot_ns) / NANOSECONDS / len(window.slots)
-        row = lay_out(prompt.root(sound_tokens), branches, pair_s * self._loaded.model.config.position_id_per_seconds)
-        keys = tuple((number, place) for number, places in able.items() for place in places)
-        yield _Laid(row=row, sights=tuple(sights), sound=sound, sound_tokens=sound_tokens, keys=keys)
+        yield Laid(
+            root=prompt.root(sound_tokens),
+            branches=tuple(branches),
+            step=pair_s * self._loaded.model.config.position_id_per_seconds,
+            sights=tuple(sights),
+            sound=sound,
+            sound_tokens=sound_tokens,
+            keys=tuple((number, place) for number, places in able.items() for place in places),
+        )
 
     def _sight(self, asked: Question, memory: Slots) -> Sight | None:
         window, view = asked.window, asked.window.view(asked.view)  # a question's window need hold no view but its own
         return self._pairs.sight(window, view, memory) if Sense.SIGHT in window.senses and view.height else None
 
-    def _look(self, laid: Sequence[_Laid]) -> Mapping[Sight, Seen]:
+    def _look(self, laid: Sequence[Laid]) -> Mapping[Sight, Seen]:
         """The features of all pictures; none where the tower fails, and then nothing that has a picture can be asked."""
-        try:
-            return self._pairs.look(self._loaded.model.model.visual, [sight for one in laid for sight in one.sights])
-        except RuntimeError as error:  # what torch raises, out of memory included
-            log.error("the pictures of %d windows could not be looked at: %s", len(laid), str(error)[:300])  # noqa: TRY400 - no trace
-            return {}
+        sights = [sight for one in laid for sight in one.sights]
+        least, most = max((sight.patches for sight in sights), default=0), min(MAX_PATCHES, sum(sight.patches * len(sight.read) for sight in sights))
+        while True:
+            try:
+                return self._pairs.look(self._loaded.model.model.visual, sights, most)
+            except torch.OutOfMemoryError:
+                most //= 2
+            except RuntimeError as error:  # what torch raises
+                log.error("the pictures of %d windows could not be looked at: %s", len(laid), str(error)[:300])  # noqa: TRY400 - no trace
+                return {}
+            if most < least:
+                log.error("a pair of frames does not fit into the memory that is left: take a smaller `longest_side`")
+                return {}
+            log.warning("the pictures of %d windows do not fit into the memory that is left; they are looked at in smaller parts", len(laid))
+            self._halvings[Halved.BATCH] += 1
 
-    def _ask(self, together: Sequence[_Laid], seen: Mapping[Sight, Seen]) -> dict[Key, Score | Cause]:
-        """One forward."""
+    def _ask(self, together: Sequence[Laid], seen: Mapping[Sight, Seen]) -> Found:
+        """One forward; several smaller ones where it does not fit into the memory that is left."""
         model, prompt = self._loaded.model, self._loaded.prompt
         keys = [key for one in together for key in one.keys]
-        media = Media(
-            sights=tuple(seen[sight] for one in together for sight in one.sights),
-            sounds=tuple(one.sound for one in together if one.sound is not None),
-        )
         try:
-            ends = run(model, [one.row for one in together], media)
-            return dict(zip(keys, scores(ends, model.lm_head.weight, prompt.yes_ids, prompt.no_ids), strict=True))
+            ends = run(model, [one.row for one in together], _media(together, seen))
+            said = scores(ends, model.lm_head.weight, prompt.yes_ids, prompt.no_ids)
+            every = [one.every for one in together for _ in one.keys]
+            return {key: _Answer(score=score, every=each) for key, score, each in zip(keys, said, every, strict=True)}
         except torch.OutOfMemoryError:
-            if len(together) == 1:
-                tokens = len(together[0].row.ids)
-                log.error("a window of %d tokens does not fit into the memory that is left: take shorter windows", tokens)  # noqa: TRY400
-                return dict.fromkeys(keys, Cause.JUDGE_FAULT)
-            log.warning("%d windows at once do not fit into the memory that is left; they are judged in halves", len(together))
+            smaller = self._smaller(together)  # which are asked behind this block: in it, what the forward held is not given back yet
         except RuntimeError as error:  # what torch raises
             log.error("%d windows could not be judged: %s", len(together), str(error)[:300])  # noqa: TRY400 - no trace
             return dict.fromkeys(keys, Cause.JUDGE_FAULT)
-        half = len(together) // 2
-        return self._ask(together[:half], seen) | self._ask(together[half:], seen)
+        if not smaller:
+            return dict.fromkeys(keys, Cause.JUDGE_FAULT)
+        return {key: found for part in smaller for key, found in self._ask(part, seen).items()}
 
-    def _judgement(self, asked: Question, policy: Policy, outcome: Score | Cause, took_s: float) -> Judgement:
+    def _smaller(self, together: Sequence[Laid]) -> list[Sequence[Laid]]:
+        """What to try instead of windows that do not fit: half as many at a time, then one with half of its pictures; nothing where there is none."""
+        if len(together) > 1:
+            log.warning("%d windows at once do not fit into the memory that is left; they are judged in halves", len(together))
+            self._halvings[Halved.BATCH] += 1
+            half = len(together) // 2
+            return [together[:half], together[half:]]
+        (one,) = together
+        less = one.halved()
+        if less is None:
+            log.error("a window of %d tokens does not fit into the memory that is left: take shorter windows", one.tokens)
+            return []
+        log.warning("a window of %d tokens does not fit into the memory that is left; it is judged by half of its pictures", one.tokens)
+        self._halvings[Halved.FRAMES] += 1
+        return [[less]]
+
+    def _judgement(self, asked: Question, policy: Policy, outcome: _Answer | Cause, took_s: float) -> Judgement:
         window = asked.window
-        score = outcome if isinstance(outcome, Score) else None
+        score, every = (outcome.score, outcome.every) if isinstance(outcome, _Answer) else (None, 1)
         verdict, cause = verdict_of(policy, score.log_odds, score.label_mass) if score else _unasked(outcome, policy, window)
         verdict, cause = believed(policy, window, verdict, cause)
+        if every > 1 and verdict is Verdict.NO:  # what happened may have been in the other half
+            verdict, cause = Verdict.UNSURE, Cause.HALVED
         readable = score if score and cause is not Cause.NOT_FINITE else None
         return Judgement(
             policy=policy.id,
@@ -171,17 +198,17 @@ class OmniJudge:
             senses=window.senses,
             by=JudgeKind.OMNI,
             took_s=took_s,
-            fingerprint=self._fingerprint(asked, policy),
+            fingerprint=self._fingerprint(asked, policy, every),
         )
 
-    def _fingerprint(self, asked: Question, policy: Policy) -> Fingerprint:
+    def _fingerprint(self, asked: Question, policy: Policy, every: int) -> Fingerprint:
         window, view = asked.window, asked.window.view(asked.view)
         labels = (self._loaded.prompt.yes_ids, self._loaded.prompt.no_ids)
         text = hashlib.sha256(f"{PROMPT_VERSION} {labels} {SYSTEM} {question(policy)}{self._loaded.prompt.closing}".encode()).hexdigest()[:16]
         seconds = (window.end.boot_ns - window.start.boot_ns) / NANOSECONDS
         zone = asked.view.removeprefix(window.sensor) or "whole"
         senses = "+".join(sorted(window.senses)) or "none"
-        seen = f"{zone} {view.width}x{view.height}, {len(window.slots)} pairs in {seconds:g} s, {senses}"
+        seen = f"{zone} {view.width}x{view.height}, {shown_pairs(len(window.slots), every)} pairs in {seconds:g} s, {senses}"
         return Fingerprint(model=self._loaded.fingerprint, question=text, view=seen)
 
 
@@ -191,7 +218,7 @@ def _able(asked: Question) -> tuple[int, ...]:
     return tuple(place for place, policy in enumerate(asked.policies) if senses and not policy.senses - senses)
 
 
-def _unasked(outcome: Score | Cause, policy: Policy, window: Window) -> tuple[Verdict, Cause]:
+def _unasked(outcome: _Answer | Cause, policy: Policy, window: Window) -> tuple[Verdict, Cause]:
     return (Verdict.FAILED, Cause.JUDGE_FAULT) if outcome is Cause.JUDGE_FAULT else missing(policy, window)
 
 
@@ -203,11 +230,19 @@ def _by_window(batch: tuple[Question, ...]) -> list[list[int]]:
     return list(groups.values())
 
 
-def _packs(laid: Sequence[_Laid]) -> list[list[_Laid]]:
+def _media(together: Sequence[Laid], seen: Mapping[Sight, Seen]) -> Media:
+    """What the rows of `together` show."""
+    return Media(
+        sights=tuple(seen[sight].thinned(sight.grid[0], one.every) for one in together for sight in one.sights),
+        sounds=tuple(one.sound for one in together if one.sound is not None),
+    )
+
+
+def _packs(laid: Sequence[Laid]) -> list[list[Laid]]:
     """Windows that go together: like lengths side by side, so that little is padding, and never more than MAX_TOKENS."""
-    packs: list[list[_Laid]] = []
-    for one in sorted(laid, key=lambda each: len(each.row.ids)):
-        if packs and len(one.row.ids) * (len(packs[-1]) + 1) <= MAX_TOKENS:
+    packs: list[list[Laid]] = []
+    for tokens, one in sorted(((one.tokens, one) for one in laid), key=lambda each: each[0]):
+        if packs and tokens * (len(packs[-1]) + 1) <= MAX_TOKENS:
             packs[-1].append(one)
         else:
             packs.append([one])

@@ -42,6 +42,11 @@ class Sight:
     read: Mapping[Pair, NDArray[np.uint8]]
     """Patches."""
 
+    @property
+    def patches(self) -> int:
+        """Of a pair."""
+        return self.grid[1] * self.grid[2]
+
 
 Place = tuple[Slots, ViewId, Pair]
 

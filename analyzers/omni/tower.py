@@ -30,6 +30,11 @@ class Seen:
         """Of memory."""
         return sum(each.numel() * each.element_size() for each in (self.pooled, *self.deep))
 
+    def thinned(self, pairs: int, every: int) -> "Seen":
+        """Of so many pairs, the newest of every so many in a row."""
+        pooled, *deep = (each.view(pairs, -1, each.shape[-1])[(pairs - 1) % every :: every].flatten(0, 1) for each in (self.pooled, *self.deep))
+        return Seen(pooled=pooled, deep=tuple(deep))
+
     def copy(self) -> "Seen":
         """With memory of its own: a part of a batch holds the whole batch."""
         return Seen(pooled=self.pooled.clone(), deep=tuple(each.clone() for each in self.deep))

@@ -5,13 +5,13 @@ It decides nothing about what to ask. A batch that the judge did not survive is 
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Protocol
 
 from analyzers.gate import Refusal, unanswered
-from analyzers.interview import Answers, Ask, Batch, Detach, JudgeCondition, JudgeNews, JudgeSettings, Policies
+from analyzers.interview import Answers, Ask, Batch, Detach, Halved, JudgeCondition, JudgeNews, JudgeSettings, Policies
 from analyzers.judge import Question
 from analyzers.judgement import Cause, JudgeKind, Judgement, Verdict
 from analyzers.policy import Policy
@@ -60,6 +60,8 @@ class Work:
     media_tokens: int
     device_bytes: int = 0
     """Memory of the accelerator that the judge holds."""
+    halvings: Mapping[Halved, int] = field(default_factory=dict)
+    """How often too little memory was left, and what was halved then."""
 
 
 class JudgeLink:
@@ -83,6 +85,7 @@ class JudgeLink:
         self._due = 0
         self._tokens = 0
         self._device_bytes = 0
+        self._halvings: Mapping[Halved, int] = {}
 
     def configure(self, settings: JudgeSettings | None, budget: Budget) -> None:
         """Be this judge from now on. A process of other settings ends, and `run_once` with it; another budget costs no model."""
@@ -165,7 +168,7 @@ class JudgeLink:
                 if len(self._partial) > self._due:
                     raise WireError(f"{len(self._partial)} answers, asked for were {self._due}")
                 self._tokens += message.media_tokens
-                self._device_bytes = message.device_bytes
+                self._device_bytes, self._halvings = message.device_bytes, message.halvings
                 if not message.more and not self._answer.done():
                     self._answer.set_result(tuple(self._partial))
 
@@ -186,7 +189,8 @@ class JudgeLink:
             child.send(datagram)
             answers = await self._answered(self._answer)
             took_s = loop.time() - began
-            self._measured(Work(questions=len(batch), took_s=took_s, media_tokens=self._tokens, device_bytes=self._device_bytes))
+            cost = {"media_tokens": self._tokens, "device_bytes": self._device_bytes}
+            self._measured(Work(questions=len(batch), took_s=took_s, halvings=self._halvings, **cost))
         except TimeoutError:
             self._tell(JudgeNews(condition=JudgeCondition.DOWN, detail=f"no answer within {self._budget.batch.total_seconds():g} s"))
             child.kill()

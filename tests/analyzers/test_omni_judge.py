@@ -1,7 +1,9 @@
 """The omni judge over a sensor's memory: who is asked, what stays the same, and what becomes of what cannot be judged."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from analyzers.interview import Halved  # noqa: E402
 from analyzers.judge import Question  # noqa: E402
 from analyzers.judgement import Cause, JudgeKind, Judgement, Verdict  # noqa: E402
 from analyzers.omni import judge as judge_module  # noqa: E402
@@ -185,25 +188,91 @@ def test_windows_beyond_the_bound_go_through_the_model_in_several_forwards(
     assert scores(judged(loaded, scene, *asked)) == pytest.approx(together, abs=1e-5)
 
 
-@pytest.mark.parametrize("room", [1, 0])
-def test_a_batch_that_is_too_large_for_the_card_is_judged_in_halves(loaded: "Loaded", make_scene: SceneMaker, room: int) -> None:
-    scene = make_scene()
-    asked = [Question(window=scene.window((start, start + 1)), view=scene.whole, policies=(PERSON, GLASS)) for start in range(5)]
-    before = scores(judged(loaded, scene, *asked))
+@contextmanager
+def room_for(module: "torch.nn.Module", fits: Callable[[dict], bool]) -> Iterator[None]:
+    """Let a part of the model find too little memory for what does not fit."""
 
-    def full(_: object, __: object, options: dict) -> None:
-        if len(options["input_ids"]) > room:
+    def full(_: object, arguments: tuple, options: dict) -> None:
+        if not fits(options | {"pixels": arguments[0] if arguments else None}):
             raise torch.OutOfMemoryError("CUDA out of memory")
 
-    hook = loaded.model.model.register_forward_pre_hook(full, with_kwargs=True)
+    hook = module.register_forward_pre_hook(full, with_kwargs=True)
     try:
-        found = judged(loaded, scene, *asked)
+        yield
     finally:
         hook.remove()
-    if room:
-        assert scores(found) == pytest.approx(before, abs=1e-5)
-    else:
-        assert {each.cause for each in found.values()} == {Cause.JUDGE_FAULT}
+
+
+def test_a_batch_that_is_too_large_for_the_card_is_judged_in_halves(loaded: "Loaded", make_scene: SceneMaker) -> None:
+    scene = make_scene()
+    asked = tuple(Question(window=scene.window((start, start + 1)), view=scene.whole, policies=(PERSON, GLASS)) for start in range(5))
+    before = OmniJudge(loaded, {scene.sensor: scene.slots}).answer(asked)
+    with room_for(loaded.model.model, lambda options: len(options["input_ids"]) == 1):
+        found = OmniJudge(loaded, {scene.sensor: scene.slots}).answer(asked)
+    assert [each.log_odds for each in found.judgements] == pytest.approx([each.log_odds for each in before.judgements], abs=1e-5)
+    assert [each.verdict for each in found.judgements] == [each.verdict for each in before.judgements]
+    assert (before.halvings, found.halvings) == ({}, {Halved.BATCH: 4})  # 5 are 2 and 3, 2 are 1 and 1, 3 are 1 and 2, 2 are 1 and 1
+
+
+def test_pictures_that_are_too_many_for_the_card_are_looked_at_in_smaller_parts(loaded: "Loaded", make_scene: SceneMaker) -> None:
+    scene, pair = make_scene(), 24  # patches
+    asked = (Question(window=scene.window(tuple(range(8))), view=scene.whole, policies=(PERSON,)),)
+    (before,) = OmniJudge(loaded, {scene.sensor: scene.slots}).judge(asked)
+    with room_for(loaded.model.model.visual, lambda options: len(options["pixels"]) <= 2 * pair):
+        found = OmniJudge(loaded, {scene.sensor: scene.slots}).answer(asked)
+    assert found.judgements[0].log_odds == pytest.approx(before.log_odds, abs=1e-5)
+    assert found.halvings == {Halved.BATCH: 2}  # 8 pairs together, then 4, then 2
+    with room_for(loaded.model.model.visual, lambda _: False):
+        (broken,) = OmniJudge(loaded, {scene.sensor: scene.slots}).judge(asked)
+    assert (broken.verdict, broken.cause) == (Verdict.FAILED, Cause.JUDGE_FAULT)
+
+
+def shows(loaded: "Loaded", pairs: int) -> Callable[[dict], bool]:
+    """Whether a forward has no more pairs of both views than that: 2 x 3 tokens and 1 x 2."""
+    return lambda options: int((options["input_ids"] == loaded.prompt.video_id).sum()) <= pairs * 8
+
+
+@pytest.mark.parametrize(("pairs", "shown"), [((0, 1, 2, 3, 4, 5, 6, 7), (1, 3, 5, 7)), ((0, 1, 2), (0, 2)), ((0, 1), (1,))])
+def test_a_window_that_is_too_large_alone_is_judged_by_every_other_pair_of_its_pictures(
+    loaded: "Loaded", make_scene: SceneMaker, pairs: tuple[int, ...], shown: tuple[int, ...]
+) -> None:
+    scene = make_scene()
+
+    def asked(slots: tuple[int, ...], seconds: float) -> tuple[Question, ...]:
+        window = scene.window(slots, SIGHT)
+        window = replace(window, end=window.start.plus(timedelta(seconds=seconds)))
+        return tuple(Question(window=window, view=view, policies=(PERSON, SMOKE)) for view in (scene.whole, scene.door))
+
+    with room_for(loaded.model.model, shows(loaded, len(shown))):
+        found = OmniJudge(loaded, {scene.sensor: scene.slots}).answer(asked(pairs, len(pairs)))
+    assert found.halvings == {Halved.FRAMES: 1}
+    expected = OmniJudge(loaded, {scene.sensor: scene.slots}).judge(asked(shown, 2 * len(shown)))  # half as many pairs, each of twice the time
+    assert [each.log_odds for each in found.judgements] == pytest.approx([each.log_odds for each in expected], abs=1e-5)
+    assert [each.fingerprint and f", {len(shown)} pairs in {len(pairs)} s" in each.fingerprint.view for each in found.judgements] == [True] * 4
+
+
+def test_a_window_that_was_halved_may_say_yes_and_never_no(loaded: "Loaded", make_scene: SceneMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("analyzers.judgement.MIN_LABEL_MASS", 0.0)  # the little model was taught nothing, so it seldom means a yes or a no
+    scene = make_scene()
+    asked = tuple(replace(each, id=f"{each.id}-{name}", threshold=name) for each in (PERSON, HEARD) for name in (0.999999999, 0.000000001))
+    question = (Question(window=scene.window((0, 1, 2, 3)), view=scene.whole, policies=asked),)
+    whole = OmniJudge(loaded, {scene.sensor: scene.slots}).judge(question)
+    with room_for(loaded.model.model, lambda options: int((options["input_ids"] == loaded.prompt.video_id).sum()) <= 12):
+        halved = OmniJudge(loaded, {scene.sensor: scene.slots}).judge(question)
+    assert [(each.verdict, each.cause) for each in whole] == [(Verdict.NO, None), (Verdict.YES, None)] * 2
+    assert [(each.verdict, each.cause) for each in halved] == [(Verdict.UNSURE, Cause.HALVED), (Verdict.YES, None)] * 2
+
+
+@pytest.mark.parametrize(("senses", "times"), [(BOTH, 3), (SOUND, 0)])
+def test_a_window_that_does_not_fit_with_its_newest_pair_alone_has_failed(
+    loaded: "Loaded", make_scene: SceneMaker, senses: frozenset, times: int
+) -> None:
+    scene = make_scene()
+    question = Question(window=scene.window(tuple(range(8)), senses), view=scene.whole, policies=(PERSON, GLASS))
+    with room_for(loaded.model.model, lambda _: False):
+        found = OmniJudge(loaded, {scene.sensor: scene.slots}).answer((question,))
+    assert {(each.verdict, each.cause) for each in found.judgements} == {(Verdict.FAILED, Cause.JUDGE_FAULT)}
+    assert found.halvings == ({Halved.FRAMES: times} if times else {})
 
 
 def test_a_fingerprint_tells_models_wordings_and_views_apart(loaded: "Loaded", make_scene: SceneMaker) -> None:

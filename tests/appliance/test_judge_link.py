@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from analyzers.interview import JudgeCondition, JudgeNews, JudgeSettings
+from analyzers.interview import Halved, JudgeCondition, JudgeNews, JudgeSettings
 from analyzers.judge import Question
 from analyzers.judgement import Cause, Verdict
 from analyzers.policy import Policy, PolicyId
@@ -99,6 +99,17 @@ def test_a_batch_that_is_too_large_for_a_datagram_is_asked_in_parts() -> None:
             assert [(each.view, each.policy) for each in answers] == [(q.view, policy.id) for q in asked for policy in q.policies]
             assert {each.verdict for each in answers} == {Verdict.NO}
             assert [work.questions for work in judge.work] == [4, 4]
+
+    asyncio.run(story())
+
+
+def test_what_was_halved_for_want_of_memory_is_told_once_a_batch() -> None:
+    async def story() -> None:
+        async with loaded("is short of memory") as judge:
+            await judge.wait(READY)
+            await judge.link.judge(questions(1, 200))
+            await judge.link.judge(questions(1, 250))  # whose answers come in several datagrams
+            assert [work.halvings for work in judge.work] == [{Halved.BATCH: 2, Halved.FRAMES: 1}] * 2
 
     asyncio.run(story())
 

@@ -46,6 +46,10 @@ def test_a_state_is_shown_until_its_track_is_gone() -> None:
     assert "hall" not in generate_latest(metrics.registry).decode()
 
 
+def test_halvings_begin_at_zero_or_the_first_would_not_be_seen() -> None:
+    assert lines(Metrics(), "omniwatch_judge_halvings_total") == ['{what="batch"} 0.0', '{what="frames"} 0.0']
+
+
 def test_what_stands_is_counted_by_severity_and_is_stale_after_a_day() -> None:
     metrics = Metrics()
     one = alert(1)

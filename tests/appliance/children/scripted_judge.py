@@ -2,11 +2,14 @@
 
 import socket
 import sys
+from collections.abc import Mapping
 
-from analyzers.interview import Answers, Batch, JudgeCondition, JudgeNews, JudgeSettings
+from analyzers.interview import Answers, Batch, Halved, JudgeCondition, JudgeNews, JudgeSettings
 from analyzers.judgement import JudgeKind, Judgement, Verdict
 from analyzers.main import HEARS, SAYS, datagrams, say
 from sensors.wire import receive
+
+SHORT = {Halved.BATCH: 2, Halved.FRAMES: 1}
 
 
 def main() -> None:
@@ -21,10 +24,10 @@ def main() -> None:
         if isinstance(message, Batch) and settings.model == "eats its memory":
             eaten.append(b"x" * 400_000_000)
         elif isinstance(message, Batch) and settings.model != "never answers":
-            answer(end, message, more=settings.model == "never ends")
+            answer(end, message, more=settings.model == "never ends", halvings=SHORT if settings.model == "is short of memory" else {})
 
 
-def answer(end: socket.socket, batch: Batch, *, more: bool) -> None:
+def answer(end: socket.socket, batch: Batch, *, more: bool, halvings: Mapping[Halved, int]) -> None:
     said = tuple(
         Judgement(
             policy=policy, sensor=ask.window.sensor, view=ask.view, window=ask.window.id, start=ask.window.start, end=ask.window.end,
@@ -33,7 +36,7 @@ def answer(end: socket.socket, batch: Batch, *, more: bool) -> None:
         for ask in batch.asks for policy in ask.policies
     )  # fmt: skip
     for _ in range(20 if more else 1):
-        say(end, *datagrams(Answers(id=batch.id, judgements=said, more=more)))
+        say(end, *datagrams(Answers(id=batch.id, judgements=said, halvings=halvings, more=more)))
 
 
 if __name__ == "__main__":
