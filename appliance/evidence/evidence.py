@@ -126,8 +126,7 @@ class Evidence:
             try:
                 await self.promise()
             except StoreFailed as error:
-                log.debug("clips are not promised yet: %s", error)
-                await asyncio.sleep(LOOK_S)
+                log.debug("clips are promised with the next upkeep: %s", error)
             await self._something.wait()
 
     async def promise(self) -> None:

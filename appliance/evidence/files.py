@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 async def apart(work: Callable[[], T]) -> T:
-    """Do it in a thread of its own. OSError as it comes."""
+    """Do it in a thread of its own. OSError as it comes; RuntimeError where the work is broken, and the thread shows how."""
     done: Future[T] = Future()
     done.set_running_or_notify_cancel()
 
@@ -43,6 +43,9 @@ async def apart(work: Callable[[], T]) -> T:
             done.set_result(work())
         except OSError as error:
             done.set_exception(error)
+        finally:
+            if not done.done():  # whoever waits would wait for ever
+                done.set_exception(RuntimeError("the thread broke"))
 
     threading.Thread(target=run, name="evidence", daemon=True).start()
     return await asyncio.wrap_future(done)

@@ -19,6 +19,7 @@ from analyzers.judgement import Verdict
 from appliance.config.evidence_form import EvidenceUse
 from appliance.evidence.clip_helper import helped
 from appliance.evidence.evidence import MAX_ATTEMPTS, MAX_WANTED
+from appliance.evidence.files import apart
 from appliance.store.clip_rows import CLIP, MANY, WANTED, Wanted
 from appliance.store.rows import text
 from sensors.cues import Box
@@ -391,6 +392,14 @@ async def test_segments_of_other_boots_and_of_sensors_that_are_gone_do_not_stay(
     assert not other.exists()
     assert not stranger.exists()
     assert len(listed(segments)) == 5
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@story
+async def test_whoever_waits_for_work_that_breaks_is_told() -> None:
+    async with asyncio.timeout(5):
+        with pytest.raises(RuntimeError):
+            await apart(lambda: 1 // 0)
 
 
 @pytest.mark.usefixtures("segments")
