@@ -42,6 +42,7 @@ class ProgramVoice:
         self._settings = settings
         self._cache = cache
         self._is_cardless = False
+        self._rendering = asyncio.Lock()
 
     async def utter(self, text: str) -> Utterance:
         """The text as sound, from the cache or from the engine."""
@@ -49,9 +50,10 @@ class ProgramVoice:
         key = "\0".join((settings.engine, settings.language, str(settings.rate), text))
         file = self._cache / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.wav"
         try:
-            length = await asyncio.to_thread(_measured, file)
-            if length is None:
-                length = await self._rendered(text, file)
+            async with self._rendering:  # two that want the same words would write one file
+                length = await asyncio.to_thread(_measured, file)
+                if length is None:
+                    length = await self._rendered(text, file)
         except OSError as error:
             raise SpeechFault(f"{self._cache}: {error.strerror or error}") from None
         return Utterance(file=file, length=min(length, LONGEST))

@@ -138,6 +138,17 @@ def test_phrases_are_spoken_before_they_are_needed_and_again_after_a_reload(tmp_
     ran(story)
 
 
+def test_words_that_are_wanted_several_times_at_once_are_spoken_once_and_whole(tmp_path: Path) -> None:
+    mouth = Mouth(tmp_path)
+
+    async def story() -> None:
+        made = await asyncio.gather(*(mouth.voice.utter(PHRASE) for _ in range(4)))
+        assert len(set(made)) == 1
+        assert made[0].length.total_seconds() > 2
+
+    ran(story)
+
+
 def test_another_voice_or_rate_is_another_sound(tmp_path: Path) -> None:
     async def story() -> None:
         slow = await Mouth(tmp_path, changes={"rate": 100}).voice.utter(PHRASE)
