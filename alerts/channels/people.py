@@ -22,6 +22,7 @@ from urllib.parse import unquote
 from pydantic import TypeAdapter, ValidationError
 
 from alerts.alert import Alert, Change
+from alerts.announcement import one_line
 from alerts.message import message
 from alerts.notification import Delivery, Notification, Outcome
 from analyzers.policy import Severity
@@ -116,13 +117,13 @@ def tone(severity: Severity, change: Change) -> str:
 
 
 def without(url: Secret, text: str) -> str:
-    """Another program's words, in which nothing is left of the URL's parts, whole or in pieces of four characters and more."""
+    """A service's words in a line that can be shown; nothing is left in it of the URL's parts, whole or in pieces of four characters and more."""
     parts = re.split(r"[:/@?&=,+]+", url.reveal())
     wholes = {form for part in parts for form in (part, unquote(part))}
     pieces = {piece for whole in wholes for piece in (whole, *re.split(r"\W+", whole)) if len(piece) > 3}
     for piece in sorted(pieces, key=len, reverse=True):
         text = text.replace(piece, "***")
-    return " ".join(text.split())[:MAX_REASON]
+    return one_line(text, MAX_REASON)
 
 
 def _poster(alert: Alert, folder: Path) -> str | None:

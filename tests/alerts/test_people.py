@@ -259,6 +259,10 @@ def test_of_a_url_nothing_is_told_on_in_whatever_form() -> None:
     assert len(without(url, "x " * 1000)) <= 120
 
 
+def test_what_a_service_answers_can_do_nothing_to_a_terminal() -> None:
+    assert without(Secret("json://hook.example"), "502 \x1b]0;owned\x07\x1b[2J\u202e gone\r\nfor good") == "502 ]0;owned [2J gone for good"
+
+
 def test_an_outage_is_logged_once_and_its_end_once(tmp_path: Path, serve: Callable[..., Service], caplog: pytest.LogCaptureFixture) -> None:
     service = serve(status=503)
     one = channel(service.url, tmp_path)
