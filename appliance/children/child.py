@@ -251,10 +251,10 @@ def own_bytes(pid: int) -> int:
 
 def secret_descriptor(content: bytes) -> int:
     """A descriptor from which a child reads `content` to its end, and that nobody else can. The caller closes it once the child runs."""
+    if len(content) > 4096:  # a pipe's guaranteed room, so that this write cannot block
+        raise ValueError("a secret of more than 4096 bytes")
     reader, writer = os.pipe()
     try:
-        if len(content) > 4096:  # a pipe's guaranteed room, so that this write cannot block
-            raise ValueError("a secret of more than 4096 bytes")
         os.write(writer, content)
     finally:
         os.close(writer)

@@ -155,6 +155,13 @@ def test_no_descriptor_is_left_after_a_child() -> None:
     asyncio.run(story())
 
 
+def test_no_descriptor_is_left_of_a_secret_that_is_too_long() -> None:
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    with pytest.raises(ValueError, match="more than 4096 bytes"):
+        secret_descriptor(bytes(4097))
+    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+
+
 def test_a_child_that_spoke_while_we_stood_still_was_not_silent() -> None:
     async def story() -> None:
         child = await started(b"echo")
