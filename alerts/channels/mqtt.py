@@ -24,7 +24,8 @@ from sensors.moment import Moment
 
 __all__ = ["MqttChannel", "MqttSettings", "MqttStatistics", "Protocol", "Retained"]
 
-MAX_RETAINED = 2000
+MAX_RETAINED = 8000
+"""Values that a broker keeps: more than the largest configuration has, or the last ones, the heartbeat among them, would be told nobody."""
 STATES_AT_A_TIME = 4
 """Of the messages that a broker takes at a time; the rest are for alerts."""
 FIRST_WAIT_S = 0.5

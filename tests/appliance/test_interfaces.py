@@ -9,8 +9,13 @@ import pytest
 from pydantic import TypeAdapter
 from ruamel.yaml import YAML
 
+from alerts.builtin import builtin
+from alerts.channels.mqtt import MAX_RETAINED
 from appliance.broker.interfaces import TOLD, TOPICS, asyncapi, schemas
+from appliance.config.policy_form import MAX_POLICIES, MAX_SENSORS
+from appliance.config.site_form import MAX_SITE_SENSORS
 from appliance.control.mqtt_orders import VERBS, decode
+from sensors.window import SensorId
 from tests.appliance.conftest import Appliance, Listener, eventually
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -27,6 +32,12 @@ def assert_fits(name: str, body: object) -> None:
     """A message is what its type says, no more and no less."""
     adapter = KINDS[name]
     assert json.loads(adapter.dump_json(adapter.validate_python(json.loads(json.dumps(body))))) == body
+
+
+def test_there_is_room_for_every_value_of_the_largest_configuration() -> None:
+    cameras = [SensorId(f"c{number}") for number in range(MAX_SITE_SENSORS)]
+    built_in = sum(len(policy.views()) for policy in builtin(sight=cameras, sound=cameras))
+    assert built_in + MAX_POLICIES * MAX_SENSORS + MAX_SITE_SENSORS + len(("status", "mode", "heartbeat", "description")) <= MAX_RETAINED
 
 
 def test_the_committed_schemas_and_asyncapi_file_are_those_that_the_types_make() -> None:
