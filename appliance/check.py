@@ -199,7 +199,8 @@ def _evidence(configuration: Configuration) -> Iterator[str]:
     yield f"A clip of each alarm: {around}, for {show_duration(kept.keep)} in up to {kept.quota / 1e9:.3g} GB; {kept.free:.0%} of the disk stay free."
     most_s = max(ring.seconds for ring in rings)
     reach_s = min(most_s, kept.buffer * 8 / USUAL_BITS_S)
-    room = f"up to {len(rings) * kept.buffer / 1e9:.2g} GB in {escape(str(kept.runtime))}"
+    place = escape(str(kept.runtime)) + (" (under systemd: in /run)" if kept.runtime.parent == configuration.state else "")
+    room = f"up to {len(rings) * kept.buffer / 1e9:.2g} GB in {place}"
     yield f"Until then the newest {most_s:.0f} s of {len(rings)} {_plural('sensor', len(rings))} lie in {room}; at 4 Mbit/s, {reach_s:.0f} s of each."
 
 
