@@ -20,7 +20,7 @@ from appliance import __version__
 from appliance.broker.link import BrokerLink, Sights
 from appliance.children.fleet import Fleet, Uses
 from appliance.children.judge_link import JudgeLink, Work
-from appliance.children.supervisor import Backoff, Pulse, Systemd, keep, ping
+from appliance.children.supervisor import Pulse, Systemd, keep, ping
 from appliance.clock import BoxClock
 from appliance.config.configuration import Configuration
 from appliance.control.desk import Desk, Room
@@ -38,6 +38,7 @@ from appliance.store.store import DatabaseSettings, Store, StoreFailed
 from appliance.telling import OVER_MQTT
 from appliance.watch import NOTHING, Watch, watch
 from appliance.wiring import judge_budget, judge_settings, new_pipeline, new_telling
+from sensors.backoff import Backoff
 from sensors.moment import Moment
 from sensors.news import Mute
 from sensors.window import SensorId, WindowId

@@ -16,6 +16,7 @@ from typing import Protocol
 from alerts.notification import Channel, Delivery, Notification, Outcome
 from appliance.store.database import StoreFailed
 from appliance.store.store import OutboxCounts, Store
+from sensors.backoff import Backoff
 from sensors.moment import Moment
 
 ROWS_A_WAVE = 12
@@ -25,8 +26,7 @@ LOOKED_AT = 64
 """Notifications of which a channel that is told one by one gets the most urgent."""
 IDLE_S = 5.0
 """Looks again so often, whatever has been announced."""
-FIRST_WAIT_S = 0.5
-MOST_WAIT_S = 30.0
+BACKOFF = Backoff()
 MAX_UNDURABLE = 256
 MAX_UNWRITTEN = 1024
 """Outcomes that the store would not take yet. Beyond it nothing more of it is told: all would be told again and again."""
@@ -233,7 +233,7 @@ class _Lane:
             await self._source.settle(deliveries)
             failures = failures + 1 if any(each.outcome is Outcome.RETRY for each in deliveries) else 0
             if failures:
-                await _wait(self._again, backoff_s(failures, random.random()), turned)  # noqa: S311 - jitter, not a secret
+                await _wait(self._again, BACKOFF.wait_s(failures, random.random()), turned)  # noqa: S311 - jitter, not a secret
             elif not wave:
                 if not self._news.is_set():
                     self.empty.set()
@@ -244,11 +244,6 @@ class _Lane:
         if notification.not_after is not None and now.since(notification.not_after) > timedelta(0):
             return Delivery(notification=notification.id, channel=self._name, outcome=Outcome.EXPIRED, reason="too late to be of use", at=now)
         return await self._channel.send(notification)
-
-
-def backoff_s(failures: int, chance: float) -> float:
-    """Doubled up to a cap, and shortened by up to a fifth (`chance` is 0..1), so that many boxes do not come back to a broker together."""
-    return min(MOST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(failures - 1, 10)) * (1 - 0.2 * chance)
 
 
 async def _wait(event: asyncio.Event, longest_s: float, turned: Callable[[], None]) -> None:

@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 from sensors.assembly import Assembly
+from sensors.backoff import Backoff
 from sensors.clock import BoxTime, RecordingTime
 from sensors.fault import FaultReason, SensorFault
 from sensors.holds import Holds
@@ -36,7 +37,9 @@ from sensors.wire import Codec, WireError, receive
 SAYS: Codec[Window | SensorNews | SensorFigures] = Codec(Window | SensorNews | SensorFigures)
 HEARS: Codec[SensorSettings | Release | Mute] = Codec(SensorSettings | Release | Mute)
 
-FIRST_WAIT_S, MOST_WAIT_S, HEALTHY_S, PLAYED_S = 0.5, 30.0, 60.0, 1.0
+BACKOFF = Backoff()
+PLAYED_S = 1.0
+"""A file that was played for so long has done well."""
 OPENING_S = 30.0
 """Opening a source, until the first whole picture or sound, may take so much longer than any later read."""
 OVERDUE_S = 10.0
@@ -193,18 +196,13 @@ def watch(source: Source, reporter: Reporter) -> None:
             return
         if reporter.settings.replay is not None:
             return
-        time.sleep(wait_s(failures))
+        time.sleep(BACKOFF.wait_s(failures, random.random()))  # noqa: S311 - jitter, not a secret
 
 
 def was_healthy(source: str, fault: SensorFault, lasted_s: float) -> bool:
     """Whether a source did well until it gave out. A file does when it is played to its end, however short it is."""
     played = scheme_of(source) == "file" and fault.reason is FaultReason.ENDED
-    return lasted_s >= (PLAYED_S if played else HEALTHY_S)
-
-
-def wait_s(failures: int) -> float:
-    """How long to wait after so many failures in a row, with up to a fifth less so that cameras do not come back in step."""
-    return min(MOST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(failures - 1, 10)) * (1 - 0.2 * random.random())  # noqa: S311 - jitter
+    return lasted_s >= (PLAYED_S if played else BACKOFF.healthy_s)
 
 
 def listen(end: socket.socket, holds: Holds, own_voice: OwnVoice) -> None:

@@ -20,6 +20,7 @@ from alerts.channels.listening import Heard
 from alerts.channels.mqtt_settings import MqttSettings, Protocol
 from alerts.channels.topics import Topics
 from alerts.notification import Delivery, Notification, Outcome
+from sensors.backoff import Backoff
 from sensors.moment import Moment
 
 __all__ = ["MqttChannel", "MqttSettings", "MqttStatistics", "Protocol", "Retained"]
@@ -28,9 +29,7 @@ MAX_RETAINED = 8000
 """Values that a broker keeps: more than the largest configuration has, or the last ones, the heartbeat among them, would be told nobody."""
 STATES_AT_A_TIME = 4
 """Of the messages that a broker takes at a time; the rest are for alerts."""
-FIRST_WAIT_S = 0.5
-MOST_WAIT_S = 15.0
-HEALTHY_S = 10.0
+BACKOFF = Backoff(most_s=15.0, healthy_s=10.0)
 LEAVE_S = 1.0
 AGAIN_S = 1.0
 
@@ -134,9 +133,9 @@ class MqttChannel:
                 if not connection.ended.done():  # cancelled
                     await self._leave(connection)
             self._missed += connection.missed
-            failures = 1 if loop.time() - began >= HEALTHY_S else failures + 1
+            failures = 1 if loop.time() - began >= BACKOFF.healthy_s else failures + 1
             self._went(problem)
-            await asyncio.sleep(min(MOST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(failures - 1, 10)) * (1 - 0.2 * random.random()))  # noqa: S311 - jitter
+            await asyncio.sleep(BACKOFF.wait_s(failures, random.random()))  # noqa: S311 - jitter
 
     async def send(self, notification: Notification) -> Delivery:
         """Tell an alert's change as an event, and wait for the broker's word."""

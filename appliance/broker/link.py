@@ -10,13 +10,14 @@ from appliance.broker.camera_gates import CameraGates
 from appliance.broker.discovery import Discovery
 from appliance.broker.onvif_rules import OnvifRules
 from appliance.broker.presence import Presence, Sensors
-from appliance.children.supervisor import Backoff, keep
+from appliance.children.supervisor import keep
 from appliance.config.configuration import Configuration
 from appliance.control.desk import Desk
 from appliance.control.mqtt_orders import Fate, MqttOrders
 from appliance.metrics import Metrics
 from appliance.store.store import Store
 from appliance.watch import Watch
+from sensors.backoff import Backoff
 from sensors.moment import Moment
 
 

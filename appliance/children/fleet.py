@@ -11,10 +11,11 @@ from datetime import timedelta
 from functools import partial
 
 from appliance.children.sensor_link import SensorLink
-from appliance.children.supervisor import Backoff, keep
+from appliance.children.supervisor import keep
 from appliance.clock import Clock
 from appliance.config.configuration import SensorConfig
 from appliance.metrics import Metrics
+from sensors.backoff import Backoff
 from sensors.fault import FaultReason
 from sensors.moment import NANOSECONDS, Moment
 from sensors.news import Mute, SensorCondition, SensorFigures, SensorNews

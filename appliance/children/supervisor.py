@@ -10,22 +10,10 @@ import os
 import random
 import socket
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+
+from sensors.backoff import Backoff
 
 log = logging.getLogger("omniwatch")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Backoff:
-    """Waits between tries: doubled from `first_s` to `most_s`, each shortened by up to a fifth, reset after `healthy_s` of running."""
-
-    first_s: float = 0.5
-    most_s: float = 30.0
-    healthy_s: float = 60.0
-
-    def wait_s(self, failures: int, chance: float) -> float:
-        """How long to wait after the `failures`-th failure in a row; `chance` is 0..1."""
-        return min(self.most_s, self.first_s * 2.0 ** min(failures - 1, 16)) * (1 - 0.2 * chance)
 
 
 async def keep(name: str, run_once: Callable[[], Awaitable[None]], backoff: Backoff, lost: Callable[[str], None] | None = None) -> None:

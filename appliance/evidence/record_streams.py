@@ -10,8 +10,9 @@ from dataclasses import replace
 from functools import partial
 
 from appliance.children.sensor_link import SensorLink
-from appliance.children.supervisor import Backoff, keep
+from appliance.children.supervisor import keep
 from appliance.config.configuration import SensorConfig
+from sensors.backoff import Backoff
 from sensors.news import SensorCondition, SensorFigures, SensorNews
 from sensors.settings import SensorSettings
 from sensors.slots import SlotLayout

@@ -5,13 +5,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pytest
-
 from alerts.alert import Alert, AlertId, AlertState, Change
 from alerts.notification import Delivery, Notification, Outcome, notification_id
 from analyzers.judgement import JudgeKind
 from analyzers.policy import PolicyId, Severity
-from appliance.outbox import MAX_UNDURABLE, ROWS_A_WAVE, Outbox, backoff_s
+from appliance.outbox import MAX_UNDURABLE, ROWS_A_WAVE, Outbox
 from appliance.store.store import MEMORY, DatabaseSettings, Store, StoreFailed
 from sensors.moment import BootId, Moment
 from sensors.window import SensorId, ViewId
@@ -154,11 +152,6 @@ def test_new_alarms_do_not_hurry_a_channel_that_is_away() -> None:
             assert set(mqtt.numbers) == {0}
 
     asyncio.run(story())
-
-
-@pytest.mark.parametrize(("failures", "chance", "expected"), [(1, 0, 0.5), (2, 0, 1), (3, 1, 1.6), (7, 0, 30), (10_000, 0, 30), (10_000, 1, 24)])
-def test_waits_double_up_to_a_cap_and_differ_from_box_to_box(failures: int, chance: float, expected: float) -> None:
-    assert backoff_s(failures, chance) == pytest.approx(expected)
 
 
 def test_what_is_refused_is_parked_counted_and_tried_once_more_after_a_restart() -> None:

@@ -9,21 +9,8 @@ from pathlib import Path
 import pytest
 
 from appliance.children.child import ChildLost
-from appliance.children.supervisor import Backoff, Pulse, Systemd, keep, ping
-
-
-@pytest.mark.parametrize(
-    ("failures", "chance", "wait_s"),
-    [
-        (1, 0.0, 0.5),  # the first failure is tried again at once
-        (2, 0.0, 1.0),
-        (3, 1.0, 1.6),  # jitter only ever shortens
-        (7, 0.0, 30.0),  # capped
-        (10_000, 0.0, 30.0),  # after months of failing, too
-    ],
-)
-def test_waits_double_up_to_a_cap(failures: int, chance: float, wait_s: float) -> None:
-    assert Backoff().wait_s(failures, chance) == pytest.approx(wait_s)
+from appliance.children.supervisor import Pulse, Systemd, keep, ping
+from sensors.backoff import Backoff
 
 
 @pytest.mark.parametrize("error", [ChildLost("camera", "gone"), ValueError("our own fault"), OSError("the world's")])

@@ -1,16 +1,27 @@
+"""How long is waited between tries, and after what a source is soon tried again."""
+
 import pytest
 
+from sensors.backoff import Backoff
 from sensors.fault import FaultReason, SensorFault
-from sensors.main import wait_s, was_healthy
+from sensors.main import was_healthy
 
 CAMERA, FILE = "rtsp://10.0.0.1/a", "file:/hall.mp4"
 
 
-@pytest.mark.parametrize(("failures", "most_s"), [(1, 0.5), (2, 1.0), (3, 2.0), (6, 16.0), (7, 30.0), (8, 30.0), (100_000, 30.0)])
-def test_the_wait_between_tries_doubles_to_a_cap_and_is_never_the_same(failures: int, most_s: float) -> None:
-    waits = {wait_s(failures) for _ in range(100)}
-    assert 0.8 * most_s <= min(waits) < max(waits) <= most_s
-    assert len(waits) > 50
+@pytest.mark.parametrize(
+    ("failures", "chance", "wait_s"),
+    [
+        (1, 0.0, 0.5),  # the first failure is tried again at once
+        (2, 0.0, 1.0),
+        (3, 1.0, 1.6),  # jitter only ever shortens
+        (7, 0.0, 30.0),  # capped
+        (10_000, 0.0, 30.0),  # after months of failing, too
+        (10_000, 1.0, 24.0),
+    ],
+)
+def test_waits_double_up_to_a_cap(failures: int, chance: float, wait_s: float) -> None:
+    assert Backoff().wait_s(failures, chance) == pytest.approx(wait_s)
 
 
 @pytest.mark.parametrize(
