@@ -18,7 +18,7 @@ from analyzers.policy import Policy, Severity
 from appliance.config.configuration import Configuration, SensorConfig, slots
 from appliance.config.evidence_form import EvidenceUse
 from appliance.config.form import show_duration
-from sensors.settings import SIDE_STEP, SoundUse, WindowShape, Zone
+from sensors.settings import SoundUse, WindowShape, Zone, size_of
 from sensors.window import Sense, ViewId
 
 ASPECT = 16 / 9
@@ -135,11 +135,8 @@ def _size(shape: WindowShape, zone: Zone | None) -> tuple[int, int]:
         xs, ys = zip(*zone.polygon, strict=True)
         width, height = ASPECT * (max(xs) - min(xs)), max(ys) - min(ys)
     scale = shape.longest_side / max(width, height)
-    return _side(width * scale, shape.longest_side), _side(height * scale, shape.longest_side)
-
-
-def _side(pixels: float, longest: int) -> int:
-    return max(SIDE_STEP, min(longest, round(pixels / SIDE_STEP) * SIDE_STEP))
+    height, width = size_of(height * scale, width * scale, shape.longest_side)
+    return width, height
 
 
 def question_tokens(policy: Policy) -> int:

@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensors.cues import Box
-from sensors.settings import SIDE_STEP, Zone
+from sensors.settings import Zone, size_of
 
 Pixels = NDArray[np.uint8]
 
 CUE_WIDTH, CUE_HEIGHT = 640, 360
 """Cues are measured on no more than this."""
-MAX_WIDTH, MAX_HEIGHT = 4096, 4096
 MAX_PIXELS = 3840 * 2400
 """No larger picture is decoded."""
 
@@ -30,16 +29,6 @@ class Frame(Protocol):
     def rgb(self) -> Pixels:
         """uint8[H, W, 3]."""
         ...
-
-
-def size_of(height: int, width: int, longest_side: int) -> tuple[int, int]:
-    """The height and width that a picture gets: multiples of 32, the longer one at most `longest_side`, never enlarged beyond the next multiple."""
-    scale = min(1.0, longest_side / max(height, width))
-    return _side(height * scale, longest_side), _side(width * scale, longest_side)
-
-
-def _side(pixels: float, longest_side: int) -> int:
-    return max(SIDE_STEP, min(longest_side, round(pixels / SIDE_STEP) * SIDE_STEP))
 
 
 def fitted(picture: Pixels, longest_side: int) -> Pixels:

@@ -105,3 +105,13 @@ class SensorSettings:
     def views(self) -> tuple[ViewId, ...]:
         """The whole picture first, then the zones, in the order in which they lie in a slot."""
         return (ViewId(self.sensor), *(zone.view for zone in self.zones))
+
+
+def size_of(height: float, width: float, longest_side: int) -> tuple[int, int]:
+    """The height and width that a picture gets: multiples of 32, the longer one at most `longest_side`, never enlarged beyond the next multiple."""
+    scale = min(1.0, longest_side / max(height, width))
+    return _side(height * scale, longest_side), _side(width * scale, longest_side)
+
+
+def _side(pixels: float, longest_side: int) -> int:
+    return max(SIDE_STEP, min(longest_side, round(pixels / SIDE_STEP) * SIDE_STEP))

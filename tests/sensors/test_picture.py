@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from sensors.cues import Box
-from sensors.picture import cropped, fitted, for_cues, masked, size_of
-from sensors.settings import Zone
+from sensors.picture import cropped, fitted, for_cues, masked
+from sensors.settings import Zone, size_of
 from sensors.window import ViewId
 
 WHITE = np.full((100, 200, 3), 255, np.uint8)
