@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import os
 import re
+import threading
 import time
 from dataclasses import replace
 from datetime import timedelta
@@ -400,6 +401,9 @@ async def test_whoever_waits_for_work_that_breaks_is_told() -> None:
     async with asyncio.timeout(5):
         with pytest.raises(RuntimeError):
             await apart(lambda: 1 // 0)
+    for thread in threading.enumerate():  # its trace belongs to this test
+        if thread.name == "evidence":
+            thread.join(5)
 
 
 @pytest.mark.usefixtures("segments")
