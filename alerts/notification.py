@@ -27,6 +27,10 @@ class Outcome(StrEnum):
     """The same had been told a moment ago; not told again, and counted."""
 
 
+ARRIVED = frozenset({Outcome.DELIVERED, Outcome.UNHEARD})
+"""The other end has it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notification:
     """What to tell one channel."""

@@ -74,3 +74,7 @@ class Reason(StrEnum):
     """A command that needs an open alarm, and there is none."""
     STILL_HOLDS = "still_holds"
     """A reset, but the cause has not gone; or a test, but there is a real alarm."""
+
+
+SILENCES = frozenset({Reason.SHELVED, Reason.SUPPRESSED, Reason.COMMON_CAUSE, Reason.COOLDOWN, Reason.FLOOD})
+"""What keeps an opening from being told."""

@@ -13,12 +13,11 @@ from alerts.alert import Alert, AlertState, Change
 from alerts.track import Track
 from analyzers.judgement import JudgeKind
 from analyzers.policy import Policy, Severity
+from analyzers.score import CUE_THRESHOLD, threshold_of
 from sensors.moment import Moment
 
 STALE = timedelta(days=1)
 """EEMUA 191, as recalled: an alarm that has stood for longer tells nobody anything any more."""
-CUES_THRESHOLD = 0.0
-"""The score of cues is the distance from the figure that the owner wrote."""
 WAITS = (1, 10, 30, 60, 300, 900, 3600, 14400)
 
 
@@ -45,8 +44,8 @@ class AlarmFigures:
         """These are in force. An opening is counted from 0, or Prometheus would not see the first; thresholds are those of what is `asked`."""
         for policy in policies:
             self.changes.labels(policy.id, policy.severity.value, Change.OPENED.value)
-        thresholds = {(policy.id, judge.value): policy.threshold_log_odds for policy in asked} | {
-            (policy.id, JudgeKind.CUES.value): CUES_THRESHOLD for policy in asked if policy.fallback
+        thresholds = {(policy.id, judge.value): threshold_of(policy, judge) for policy in asked} | {
+            (policy.id, JudgeKind.CUES.value): CUE_THRESHOLD for policy in asked if policy.fallback
         }
         for policy_id, by in self._thresholds - thresholds.keys():
             self.threshold.remove(policy_id, by)

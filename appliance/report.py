@@ -7,7 +7,7 @@ from alerts.alert import Alert, Change
 from alerts.channels.current import Figures
 from alerts.decision import Decision
 from alerts.names import SELF_TEST
-from alerts.notification import Delivery, Notification, Outcome
+from alerts.notification import ARRIVED, Delivery, Notification
 from alerts.reason import Reason
 from analyzers.judgement import JudgeKind, Judgement
 from appliance.children.fleet import Fleet
@@ -20,7 +20,6 @@ from appliance.pipeline import Pipeline
 
 log = logging.getLogger("omniwatch")
 
-TOLD = (Outcome.DELIVERED, Outcome.UNHEARD)
 CALLS = (Change.OPENED, Change.REOPENED, Change.REMINDED, Change.UPDATED, Change.UNSHELVED)
 """Changes that call for somebody; the others are good to know."""
 
@@ -90,7 +89,7 @@ class Report:
         """An attempt to tell."""
         self._metrics.delivery(delivery)
         end = notification.alert.window_end
-        if delivery.outcome in TOLD and not notification.alert.test and notification.change in (Change.OPENED, Change.REOPENED) and end:
+        if delivery.outcome in ARRIVED and not notification.alert.test and notification.change in (Change.OPENED, Change.REOPENED) and end:
             self._metrics.stage("delivered", end, delivery.at)
 
     def measured(self, work: Work) -> None:

@@ -10,8 +10,9 @@ from typing import Literal
 
 from pydantic import TypeAdapter
 
-from alerts.alert import AlertId, AlertState, Change
+from alerts.alert import MAX_SUMMARY, AlertId, AlertState, Change
 from alerts.channels.topics import Topics
+from alerts.event import MAX_WHO
 from alerts.evidence import Clip
 from alerts.notification import Notification
 from analyzers.judgement import JudgeKind
@@ -21,8 +22,6 @@ from sensors.window import SensorId, ViewId
 
 CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
 TYPE = "io.omniwatch.alert"
-MAX_SUMMARY = 300
-MAX_WHO = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from alerts.channels.current import encoded as encoded_current
 from alerts.channels.listening import Heard
 from alerts.channels.mqtt_settings import MqttSettings, Protocol
 from alerts.channels.topics import Topics
-from alerts.notification import Delivery, Notification, Outcome
+from alerts.notification import ARRIVED, Delivery, Notification, Outcome
 from sensors.backoff import Backoff
 from sensors.moment import Moment
 
@@ -43,7 +43,6 @@ OUTCOMES: Mapping[int, Outcome] = {
     0x99: Outcome.REFUSED,  # payload format invalid
 }
 """What a PUBACK's reason code means; any other is the broker's trouble of the moment."""
-TAKEN = frozenset({Outcome.DELIVERED, Outcome.UNHEARD})
 UNKNOWN_VERSION = "Unsupported protocol version"
 
 log = logging.getLogger("omniwatch.mqtt")
@@ -249,9 +248,9 @@ class MqttChannel:
                 return Outcome.EXPIRED
             ack = await self._publish(Message(topic=topic, payload=held.payload, retain=True, expiry_s=None if left_s is None else ceil(left_s)))
         outcome = OUTCOMES.get(ack.code, Outcome.RETRY) if ack else Outcome.RETRY
-        if outcome in TAKEN and topic == self.topics.heartbeat:
+        if outcome in ARRIVED and topic == self.topics.heartbeat:
             self._heartbeat_s = asyncio.get_running_loop().time()
-        if outcome in TAKEN and not held.payload and self._retained.get(topic) is held:
+        if outcome in ARRIVED and not held.payload and self._retained.get(topic) is held:
             del self._retained[topic]
         return outcome
 

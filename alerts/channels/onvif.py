@@ -12,8 +12,8 @@ from typing import Literal
 
 from pydantic import TypeAdapter
 
-from alerts.alert import AlertId, Change
-from alerts.channels.cloudevents import MAX_SUMMARY, plain
+from alerts.alert import MAX_SUMMARY, AlertId, Change
+from alerts.channels.cloudevents import plain
 from alerts.channels.connection import Message
 from alerts.channels.mqtt import MqttChannel
 from alerts.channels.topics import onvif

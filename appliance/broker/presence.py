@@ -10,9 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from alerts.channels.cloudevents import MAX_SUMMARY, MAX_WHO, plain
+from alerts.alert import MAX_SUMMARY
+from alerts.channels.cloudevents import plain
 from alerts.channels.current import Current, Figures, HeartbeatData, ModeData, SensorData, StateData, encoded
 from alerts.channels.mqtt import MqttChannel
+from alerts.event import MAX_WHO
 from alerts.reason import Reason
 from alerts.track import Track
 from appliance.children.fleet import SensorStatus

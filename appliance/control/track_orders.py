@@ -13,8 +13,8 @@ from alerts.audience import notifications
 from alerts.channels.cloudevents import plain
 from alerts.decision import Decision
 from alerts.event import Commanded, Verb
-from alerts.notification import Notification, NotificationId, Outcome
-from alerts.reason import Reason
+from alerts.notification import ARRIVED, Notification, NotificationId, Outcome
+from alerts.reason import SILENCES, Reason
 from alerts.track import Track
 from analyzers.policy import Policy
 from appliance.clock import Clock
@@ -39,7 +39,6 @@ CONCERNS: Mapping[Verb, Callable[[Track], bool]] = {
 """The tracks that an order is about; those that are not listed are about every view that was named."""
 DELIVERED_S = 15.0
 """So long a test waits to hear that it was delivered."""
-SILENCES = frozenset({Reason.SHELVED, Reason.SUPPRESSED, Reason.COMMON_CAUSE, Reason.COOLDOWN, Reason.FLOOD})
 DONE = SILENCES | {Reason.COMMAND, Reason.TESTED, Reason.UNTOLD}
 """Reasons of a decision that did what was said: where something else still silences an alarm, it is that silence's name."""
 
@@ -132,7 +131,7 @@ async def _arrivals(decisions: Iterable[Decision], reach: Reach) -> tuple[bool, 
 
 def _has_arrived(note: Notification, arrivals: Mapping[NotificationId, Arrival]) -> bool:
     arrival = arrivals.get(note.id)
-    return arrival is not None and arrival.delivery.outcome in (Outcome.DELIVERED, Outcome.UNHEARD)
+    return arrival is not None and arrival.delivery.outcome in ARRIVED
 
 
 def _arrived(arrival: Arrival | None) -> str:

@@ -18,7 +18,7 @@ from alerts.audience import notifications
 from alerts.decision import Decision
 from alerts.event import Withdrawn
 from alerts.names import SELF_TEST, SELF_TEST_SENSOR
-from alerts.notification import Outcome
+from alerts.notification import ARRIVED
 from analyzers.judgement import Judgement
 from appliance.children.judge_link import JudgeLink
 from appliance.children.sensor_link import SensorLink
@@ -43,7 +43,6 @@ LOOK_EVERY_S = 1.0
 AFTER_FAILURE = timedelta(minutes=5)
 """One that has failed is made again so soon, in case what was wrong has passed."""
 AFTER_SKIPPING = timedelta(minutes=1)
-TOLD = (Outcome.DELIVERED, Outcome.UNHEARD)
 LURED_S = 90.0
 """Since a drill began; clips that tell the judge what to answer are not begun later, as whoever asked waits no longer than an order may take."""
 CHANGES = {Clip.YES: Change.OPENED, Clip.NO: Change.CLEARED}
@@ -232,7 +231,7 @@ class SelfTest:
         arrived = await means.deliveries.wait([note.id for note in sent], ACKNOWLEDGED_S)
         for note in sent:
             arrival = arrived.get(note.id)
-            if arrival is None or arrival.delivery.outcome not in TOLD:
+            if arrival is None or arrival.delivery.outcome not in ARRIVED:
                 player.failed(f"{note.channel}: {'not acknowledged in time' if arrival is None else arrival.delivery.outcome.value}")
                 return
             ago_s = means.clock.now().since(arrival.delivery.at).total_seconds()

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from alerts.alert import Alert, AlertId
 from alerts.decision import LATE
 from alerts.evidence import Clip
-from alerts.reason import Reason
+from alerts.reason import SILENCES, Reason
 from appliance.store.rows import ALERT, read, text, us
 from sensors.cues import Box
 from sensors.moment import Moment
@@ -19,7 +19,7 @@ from sensors.window import SensorId
 
 ClipId = NewType("ClipId", str)
 """`<AlertId>-<transition that it belongs to>`: made of validated names alone, and the name of its files."""
-SILENT = (Reason.SHELVED, Reason.SUPPRESSED, Reason.COMMON_CAUSE, Reason.COOLDOWN, Reason.FLOOD, Reason.UNTOLD)
+SILENT = (*sorted(SILENCES), Reason.UNTOLD)
 """Reasons of transitions that told nobody."""
 MANY = 10_000
 """Rows of one state that are read at once at most. Of those that are kept a large quota holds more: see `kept_after`."""
