@@ -1,6 +1,6 @@
 """A dashboard as the JSON that Grafana 11 and 12 read (schema 39, the one of Grafana 11.0; newer ones bring it up to date themselves).
 
-Fields as in Grafana's published model; `tests/appliance/test_dashboards.py` says which release it is compared with.
+Fields as in Grafana's published model; `tests/appliance/dashboards/test_dashboards.py` says which release it is compared with.
 """
 
 from collections.abc import Iterator, Mapping

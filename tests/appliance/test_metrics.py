@@ -12,7 +12,7 @@ from analyzers.policy import CueRule, Policy, PolicyId
 from appliance.metrics import Metrics
 from sensors.cues import CueName
 from sensors.window import SensorId, ViewId
-from tests.appliance.test_store import alert, at
+from tests.appliance.store.test_store import alert, at
 
 DAY = timedelta(days=1).total_seconds()
 

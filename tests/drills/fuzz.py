@@ -24,7 +24,7 @@ from sensors.news import Release, SensorCondition, SensorFigures, SensorNews
 from sensors.settings import SensorSettings, WindowShape
 from sensors.window import SensorId
 from sensors.wire import Codec, WireError
-from tests.appliance.test_judge_link import questions
+from tests.appliance.children.test_judge_link import questions
 
 HANG_S = 1.0
 """Of CPU time: what else runs on the machine is no fault of an input's."""
@@ -224,7 +224,8 @@ def _configurations(folder: Path) -> Kind:
         file.write_bytes(data)
         load(file)
 
-    texts = [ROOT / "configs" / "appliance.yaml", ROOT / "tests" / "appliance" / "mistakes.yaml", ROOT / "tests" / "recordings" / "entrance.yaml"]
+    tests = ROOT / "tests"
+    texts = [ROOT / "configs" / "appliance.yaml", tests / "appliance" / "config" / "mistakes.yaml", tests / "recordings" / "entrance.yaml"]
     return Kind(good=[text.read_bytes() for text in texts], decode=read, refuses=ConfigError)
 
 

@@ -10,8 +10,8 @@ from appliance.broker.discovery import described
 from appliance.config.configuration import load
 from appliance.control.mqtt_orders import decode
 from appliance.watch import watch
+from tests.appliance.broker.test_interfaces import assert_fits, kind_of
 from tests.appliance.conftest import Appliance, Broker
-from tests.appliance.test_interfaces import assert_fits, kind_of
 from tests.homeassistant.record import DESCRIPTION, LOGIN, RECORDING
 
 EXCHANGE: list[dict[str, Any]] = [json.loads(line) for line in RECORDING.read_text().splitlines()]

@@ -10,7 +10,7 @@ from html import escape
 
 from appliance.dashboards.grafana import dashboard_json
 from appliance.dashboards.panel import Colour, Dashboard, Kind, Panel, Unit
-from tests.appliance.prometheus_server import Series
+from tests.appliance.prometheus.prometheus_server import Series
 
 COLUMN, LINE = 52, 30
 """Pixels of one of Grafana's columns and lines."""

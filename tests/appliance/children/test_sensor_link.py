@@ -57,7 +57,7 @@ class Heard:
 )
 def test_a_misdeed_ends_the_process_and_is_said(misdeed: str, problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "sitecustomize.py").write_text("from tests.drills.rogue import begin\nbegin()\n")
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path(__file__).parents[2]}")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path(__file__).parents[3]}")
 
     async def story() -> int:
         heard = Heard()

@@ -12,7 +12,7 @@ from appliance.config.configuration import JudgeConfig
 from appliance.config.site_form import JudgeForm
 from appliance.wiring import judge_budget
 
-MODEL = Path(__file__).parents[2] / "appliance" / "demo" / "model"
+MODEL = Path(__file__).parents[3] / "appliance" / "demo" / "model"
 
 
 @pytest.mark.parametrize(("text", "size"), [("24GB", 24_000_000_000), ("512 MB", 512_000_000), ("1.5GB", 1_500_000_000)])

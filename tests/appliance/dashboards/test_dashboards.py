@@ -19,12 +19,12 @@ from ruamel.yaml import YAML
 from appliance.dashboards import __main__ as dashboards
 from appliance.dashboards.grafana import COLUMNS, dashboard_json
 from appliance.dashboards.panel import Dashboard, Kind, Unit
-from tests.appliance import series
-from tests.appliance.draw_dashboards import DOCS, pictures
-from tests.appliance.prometheus_server import PROMETHEUS
-from tests.appliance.watched_boxes import MODEL, Watched, seen
+from tests.appliance.dashboards.draw_dashboards import DOCS, pictures
+from tests.appliance.dashboards.watched_boxes import MODEL, Watched, seen
+from tests.appliance.prometheus import series
+from tests.appliance.prometheus.prometheus_server import PROMETHEUS
 
-GRAFANA = Path(__file__).parents[2] / "configs" / "grafana"
+GRAFANA = Path(__file__).parents[3] / "configs" / "grafana"
 ALL = pytest.mark.parametrize("dashboard", dashboards.DASHBOARDS, ids=lambda each: each.uid)
 
 
@@ -186,7 +186,7 @@ def test_prometheus_follows_every_rule_on_real_boxes(two_boxes: Watched) -> None
 def test_the_manuals_pictures_can_be_drawn_and_show_every_panel(two_boxes: Watched) -> None:
     for name, drawn in pictures(two_boxes, {"box": "hall", "site": "hall|dock"}).items():
         committed = (DOCS / name).read_text()
-        assert titles(committed) == titles(drawn), "run: python -m tests.appliance.draw_dashboards"
+        assert titles(committed) == titles(drawn), "run: python -m tests.appliance.dashboards.draw_dashboards"
 
 
 def titles(picture: str) -> list[str]:

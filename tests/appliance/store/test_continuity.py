@@ -15,8 +15,8 @@ from alerts.decision import Decision
 from alerts.track import Track
 from appliance.store.database import DatabaseSettings
 from appliance.store.store import Store, StoreFailed
+from tests.appliance.store.test_store import alert, at, decided, fill, told
 from tests.appliance.test_pipeline import Way, story
-from tests.appliance.test_store import alert, at, decided, fill, told
 
 OUTAGES = "SELECT problem, late, told, (end_us - start_us) / 1000000 FROM outage"
 

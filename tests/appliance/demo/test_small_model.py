@@ -19,7 +19,7 @@ from appliance.demo.small_model import ANSWERS, tokenizer
 
 pytestmark = pytest.mark.model
 
-FOLDER = Path(__file__).parents[2] / "appliance" / "demo" / "model"
+FOLDER = Path(__file__).parents[3] / "appliance" / "demo" / "model"
 SEED = 31_337
 """Of halls that neither the lessons nor the examination hold."""
 

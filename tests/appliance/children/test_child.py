@@ -10,7 +10,7 @@ import pytest
 
 from appliance.children.child import MAX_UNSENT, Child, ChildLost, Program, secret_descriptor
 
-CHILDREN = {"PYTHONPATH": str(Path(__file__).parent / "children")}
+CHILDREN = {"PYTHONPATH": str(Path(__file__).parent)}
 
 
 async def started(order: bytes, **descriptors: int) -> Child:

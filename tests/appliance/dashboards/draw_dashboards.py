@@ -1,4 +1,4 @@
-"""Draws the dashboards for the manual: `python -m tests.appliance.draw_dashboards` writes docs/dashboard-box.svg and docs/dashboard-site.svg.
+"""Draws the dashboards for the manual: `python -m tests.appliance.dashboards.draw_dashboards` writes docs/dashboard-*.svg.
 
 The hall of the demo is judged by its small model, beside a dock that fares badly, under a real Prometheus, for two minutes.
 """
@@ -17,10 +17,10 @@ from appliance.demo.film import write
 from appliance.demo.scene import DEMO, FPS, render, sound
 from appliance.demo.settings import hall_config
 from tests.appliance.conftest import Appliance, eventually
-from tests.appliance.drawing import Answers, drawing
-from tests.appliance.watched_boxes import Watched, acknowledge, dock, wall, watched
+from tests.appliance.dashboards.drawing import Answers, drawing
+from tests.appliance.dashboards.watched_boxes import Watched, acknowledge, dock, wall, watched
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[3] / "docs"
 SECONDS = 110.0
 SEED = 7
 

@@ -29,7 +29,7 @@ LOADING, READY, DOWN = JudgeCondition.LOADING, JudgeCondition.READY, JudgeCondit
 @pytest.fixture(autouse=True)
 def _scripted(monkeypatch: pytest.MonkeyPatch) -> None:
     here = Path(__file__).parent
-    monkeypatch.setenv("PYTHONPATH", f"{here / 'children'}:{here.parents[1]}")
+    monkeypatch.setenv("PYTHONPATH", f"{here}:{here.parents[2]}")
 
 
 class Loaded:

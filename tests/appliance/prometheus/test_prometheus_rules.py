@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from tests.appliance import series
+from tests.appliance.prometheus import series
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 CONFIGS = ROOT / "configs" / "prometheus"
 RULES = CONFIGS / "omniwatch.rules.yml"
-CASES = Path(__file__).parent / "prometheus" / "rules.yaml"
+CASES = Path(__file__).with_name("rules.yaml")
 MANUAL = ROOT / "docs" / "operations.md"
 
 needs_promtool = pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed; Debian's package prometheus has it")

@@ -22,10 +22,10 @@ import numpy as np
 from appliance.dashboards.grafana import ONCE, expression
 from appliance.dashboards.panel import Dashboard, Panel, Query
 from tests.appliance.conftest import FPS, Appliance, Broker, eventually
-from tests.appliance.prometheus_server import Prometheus, Series, scraping
+from tests.appliance.prometheus.prometheus_server import Prometheus, Series, scraping
 
-MODEL = Path(__file__).parents[2] / "appliance" / "demo" / "model"
-RULES = Path(__file__).parents[2] / "configs" / "prometheus" / "omniwatch.rules.yml"
+MODEL = Path(__file__).parents[3] / "appliance" / "demo" / "model"
+RULES = Path(__file__).parents[3] / "configs" / "prometheus" / "omniwatch.rules.yml"
 MAY = ("status", "state/#", "sensor/#", "heartbeat")
 """What the dock's broker lets it write: all but alarms."""
 

@@ -21,7 +21,7 @@ from appliance.selftest.trip import MARGIN, Band, Passed, Round, Stage, Trip, an
 from appliance.store.store import Store
 from sensors.moment import BootId, Moment
 from tests.appliance.conftest import Appliance, Broker, Listener, eventually
-from tests.appliance.test_orders import omniwatch, status
+from tests.appliance.control.test_orders import omniwatch, status
 
 NOW = Moment(utc=datetime(2026, 5, 4, tzinfo=UTC), boot_ns=0, boot_id=BootId("b"))
 ANSWER = Judgement(
@@ -216,7 +216,7 @@ def test_a_broker_that_refuses_the_alarm_fails_the_test(appliance: Appliance, br
 @pytest.mark.broker
 @pytest.mark.model
 def test_the_small_model_gives_the_right_answers_and_a_drill_shows_it_posters_and_voices(appliance: Appliance, listener: Listener) -> None:
-    model = Path(__file__).parents[2] / "appliance" / "demo" / "model"
+    model = Path(__file__).parents[3] / "appliance" / "demo" / "model"
     appliance.judge = f"{{kind: omni, model: {model}, quantization: none, threads: 1}}"
     appliance.start()
     eventually(lambda: listener.of("/mode"), 25, "the box runs")

@@ -18,7 +18,7 @@ from appliance.control.mqtt_orders import VERBS, decode
 from sensors.window import SensorId
 from tests.appliance.conftest import Appliance, Listener, eventually
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[3] / "docs"
 KINDS = {each.name: TypeAdapter[Any](each.kind) for each in TOLD}
 ADDRESSES = {each.name: re.compile(re.sub(r"\\{client\\}", ".+", re.sub(r"\\{(?!client)\w+\\}", "[^/]+", re.escape(each.address)))) for each in TOLD}
 

@@ -14,7 +14,7 @@ from sensors.cues import CueName
 from sensors.settings import WindowShape
 from sensors.window import Sense
 
-CONFIGS = Path(__file__).parents[2] / "configs"
+CONFIGS = Path(__file__).parents[3] / "configs"
 FILES = [CONFIGS / "policies" / name for name in ("factory.yaml", "cctv.yaml")]
 WINDOW = WindowShape(length_s=8, every_s=4, fps=1, longest_side=576)
 """What a sensor has that does not say otherwise."""

@@ -12,7 +12,7 @@ from appliance.config.schema import catalogue_schema, json_schema
 from appliance.config.sensor_form import SensorForm
 from appliance.config.site_form import SiteForm
 
-CONFIGS = Path(__file__).parents[2] / "configs"
+CONFIGS = Path(__file__).parents[3] / "configs"
 SCHEMAS = {"appliance": json_schema(), "catalogue": catalogue_schema()}
 
 

@@ -26,7 +26,7 @@ from appliance.store.rows import text
 from sensors.cues import Box
 from sensors.cut import Cut, CutOrder, Uncut
 from sensors.segment import listed
-from tests.appliance.evidence_box import DOOR, ENTRY, LOST, THEFT, EvidenceBox, at, box, film, keeping, segments, story
+from tests.appliance.evidence.evidence_box import DOOR, ENTRY, LOST, THEFT, EvidenceBox, at, box, film, keeping, segments, story
 
 __all__ = ["film", "segments"]
 
