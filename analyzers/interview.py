@@ -21,6 +21,19 @@ class Quantization(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SecondLook:
+    """Another model, which is asked where the first one's answer is in doubt."""
+
+    model: str
+    """Path of its folder."""
+    quantization: Quantization = Quantization.NF4
+    band: float = 1.5
+    """Natural log-odds on either side of a policy's threshold within which an answer is in doubt."""
+    limit_s: float = 10.0
+    """Of a batch's time; answers that are not reached by then stay as they are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JudgeSettings:
     """The judge process's first message."""
 
@@ -32,6 +45,7 @@ class JudgeSettings:
     """`auto`, `cpu` or `cuda`."""
     threads: int = 1
     """Threads for the arithmetic of a CPU."""
+    second_look: SecondLook | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

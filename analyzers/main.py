@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, NoReturn
 from analyzers.interview import Answers, Batch, Detach, JudgeCondition, JudgeNews, JudgeSettings, Policies
 from analyzers.judge import Question
 from analyzers.judgement import Cause
+from analyzers.omni.beside import plan_beside
 from analyzers.omni.plan import ModelError, plan, this_machine
 from analyzers.policy import Policy, PolicyId
 from sensors.slots import SlotLayout, Slots
@@ -28,6 +29,7 @@ from sensors.window import SensorId
 from sensors.wire import MAX_DATAGRAM_BYTES, Codec, WireError, receive
 
 if TYPE_CHECKING:  # torch takes seconds to load: not before the supervisor has been told that something happens
+    from analyzers.omni.second_look import SecondOpinion
     from analyzers.omni.weights import Loaded
 
 SAYS: Codec[JudgeNews | Answers] = Codec(JudgeNews | Answers)
@@ -139,7 +141,9 @@ def load(settings: JudgeSettings) -> "Loaded":
     """Load torch and the model. ModelError, or what their imports raise."""
     os.environ["HF_HUB_OFFLINE"] = "1"  # before anything reads it: no library asks a hub for a kernel or a file, whoever started us
     # What can be told without torch is told at once.
-    plan(Path(settings.model), settings.quantization, this_machine(settings.device))
+    planned = plan(Path(settings.model), settings.quantization, this_machine(settings.device))
+    if settings.second_look:
+        plan_beside(planned, settings.second_look)
     for chatty in ("bitsandbytes", "transformers", "torch"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
     import torch  # noqa: PLC0415
@@ -151,7 +155,21 @@ def load(settings: JudgeSettings) -> "Loaded":
     return weights.load(settings)
 
 
-def answer_forever(end: socket.socket, loaded: "Loaded", waiting: Waiting) -> NoReturn:
+def load_second(settings: JudgeSettings) -> "SecondOpinion | None":
+    """Load the model of the second look, where there is to be one, into what memory is left. ModelError where it does not fit."""
+    look = settings.second_look
+    if look is None:
+        return None
+    import torch  # noqa: PLC0415
+
+    from analyzers.omni import weights  # noqa: PLC0415
+    from analyzers.omni.second_look import SecondOpinion  # noqa: PLC0415
+
+    torch.cuda.empty_cache()  # what loading the first took for a moment is not free for the card before that
+    return SecondOpinion(weights.load(replace(settings, model=look.model, quantization=look.quantization, second_look=None)), look)
+
+
+def answer_forever(end: socket.socket, loaded: "Loaded", waiting: Waiting, second: "SecondOpinion | None") -> NoReturn:
     """Answer batches. SystemExit where nothing can be judged any more."""
     from analyzers.omni.judge import OmniJudge  # noqa: PLC0415
     from analyzers.omni.sight import Pairs  # noqa: PLC0415
@@ -159,7 +177,10 @@ def answer_forever(end: socket.socket, loaded: "Loaded", waiting: Waiting) -> No
     faults, pairs = 0, Pairs(loaded.family)
     while True:
         batch, desk = waiting.get()
-        found = OmniJudge(loaded, desk.slots, pairs).answer(desk.questions(batch))
+        asked = desk.questions(batch)
+        found = OmniJudge(loaded, desk.slots, pairs).answer(asked)
+        if second:
+            found = second.over(asked, found, desk.slots)
         answers = Answers(
             id=batch.id,
             judgements=found.judgements,
@@ -198,15 +219,20 @@ def main() -> None:
     threading.Thread(target=listen, args=(end, waiting), name="supervisor", daemon=True).start()
     try:
         loaded = load(settings)
+        second = load_second(settings)
     except (ModelError, ImportError, MemoryError) as error:
         log.error("no judge: %s", error)  # noqa: TRY400 - it says what to do
         say(end, down(str(error) or "there is not enough memory"))
         raise SystemExit(1) from None
     ready = JudgeNews(
-        condition=JudgeCondition.READY, model=loaded.fingerprint, weight_bytes=loaded.weight_bytes, device=loaded.device.type
+        condition=JudgeCondition.READY,
+        detail=f"second look: {second.loaded.fingerprint}"[:MAX_DETAIL] if second else "",
+        model=loaded.fingerprint,
+        weight_bytes=loaded.weight_bytes + (second.loaded.weight_bytes if second else 0),
+        device=loaded.device.type,
     )
     say(end, SAYS.encode(ready))
-    answer_forever(end, loaded, waiting)
+    answer_forever(end, loaded, waiting, second)
 
 
 if __name__ == "__main__":

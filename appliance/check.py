@@ -13,6 +13,7 @@ from rich.table import Table
 from alerts.channels.people import INSTALL
 from alerts.facts import listed
 from analyzers.judgement import JudgeKind
+from analyzers.omni.beside import plan_beside
 from analyzers.omni.family import QWEN3_OMNI, Family
 from analyzers.omni.folder import sketch
 from analyzers.omni.plan import ModelError, plan, this_machine
@@ -210,7 +211,11 @@ def _model(configuration: Configuration, console: Console) -> None:
     if judge.model is None:
         return
     try:
-        console.print(f"Model: {escape(str(plan(judge.model, judge.quantization, this_machine(judge.device))))}", highlight=False)
+        planned = plan(judge.model, judge.quantization, this_machine(judge.device))
+        console.print(f"Model: {escape(str(planned))}", highlight=False)
+        if judge.second_look:
+            beside = f"{plan_beside(planned, judge.second_look)} beside it"
+            console.print(f"Second look within {judge.second_look.band:g} of a threshold: {escape(beside)}", highlight=False)
     except ModelError as error:
         meanwhile = "cues stand in for it" if judge.fallback else "nobody answers"
         says = f"the configuration is right, but its model cannot run on this machine yet, and until then {meanwhile}: {error}"

@@ -12,6 +12,7 @@ from analyzers.cue_judge import CueJudge
 from analyzers.interview import JudgeSettings
 from analyzers.judge import Judge
 from analyzers.judgement import JudgeKind
+from analyzers.omni.beside import peak_of_both, plan_beside
 from analyzers.omni.plan import ModelError, plan, this_machine
 from analyzers.queue import Queue
 from appliance import __version__
@@ -38,7 +39,9 @@ def judge_settings(judge: JudgeConfig) -> JudgeSettings | None:
     """What the judge process is told; None where cues alone judge."""
     if judge.kind is not JudgeKind.OMNI or judge.model is None:
         return None
-    return JudgeSettings(model=str(judge.model), quantization=judge.quantization, device=judge.device, threads=judge.threads)
+    return JudgeSettings(
+        model=str(judge.model), quantization=judge.quantization, device=judge.device, threads=judge.threads, second_look=judge.second_look
+    )
 
 
 def judge_budget(judge: JudgeConfig) -> Budget:
@@ -51,7 +54,9 @@ def _memory_bytes(judge: JudgeConfig) -> int | None:
     if judge.model is None:
         return None
     try:
-        return plan(judge.model, judge.quantization, this_machine(judge.device)).peak_bytes * 3 // 2 + 2_000_000_000
+        planned = plan(judge.model, judge.quantization, this_machine(judge.device))
+        peak = peak_of_both(planned, plan_beside(planned, judge.second_look)) if judge.second_look else planned.peak_bytes
+        return peak * 3 // 2 + 2_000_000_000
     except ModelError:
         return None  # the judge will say the same, and why
 

@@ -15,7 +15,7 @@ from alerts.channels.people import PersonSettings
 from alerts.channels.speech import SpeechSettings
 from alerts.channels.topics import Topics
 from alerts.flood import FloodRule
-from analyzers.interview import Quantization
+from analyzers.interview import Quantization, SecondLook
 from analyzers.judgement import JudgeKind
 from analyzers.policy import Policy
 from appliance.config.catalogue import Draft, drafts
@@ -88,6 +88,8 @@ class JudgeConfig:
     """What its process may have; None: as the model's size says."""
     fallback: bool = True
     """Whether cues stand in while the model is away."""
+    second_look: SecondLook | None = None
+    """Another model for answers in doubt; None: there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,6 +203,7 @@ class _Reader:
             loading=form.loading,
             memory_bytes=form.memory,
             fallback=form.fallback is StandIn.CUES,
+            second_look=form.second_look.look(self.document.file.parent, form.deadline) if form.second_look else None,
         )
 
     def _sensor(self, name: str, form: SensorForm, judge: JudgeConfig, asked: set[tuple[str, str | None]]) -> SensorConfig:

@@ -17,6 +17,7 @@ from appliance.config.mqtt_form import MqttForm
 from appliance.config.people_form import MAX_PEOPLE, PersonForm
 from appliance.config.policy_form import MAX_MODES, MAX_POLICIES, Entry
 from appliance.config.problems import HintedError, did_you_mean
+from appliance.config.second_look_form import SecondLookForm
 from appliance.config.sensor_form import SensorForm
 from appliance.config.speech_form import SpeechForm
 
@@ -121,6 +122,8 @@ class JudgeForm(Form):
     Default: half as much again as the model should need, and 2 GB."""
     fallback: StandIn = StandIn.CUES
     """Who answers while the model loads or is away: `cues`, by each policy's `fallback`, or `none`."""
+    second_look: SecondLookForm | None = None
+    """Another model for answers near a policy's threshold. Default: there is none."""
 
 
 class NotifyForm(Form):
@@ -183,4 +186,6 @@ class SiteForm(Form):
     def _model(cls, judge: JudgeForm, _info: ValidationInfo) -> JudgeForm:
         if judge.kind is JudgeChoice.OMNI and judge.model is None:
             raise ValueError("`kind: omni` needs `model`, the folder of the model; without a model write `kind: cues`")
+        if judge.kind is not JudgeChoice.OMNI and judge.second_look:
+            raise ValueError("`second_look` is for answers of a model, so it needs `kind: omni`")
         return judge

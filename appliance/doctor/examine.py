@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
+from analyzers.omni.beside import plan_beside
 from analyzers.omni.plan import ModelError, plan, this_machine
 from appliance.config.configuration import ConfigError, Configuration, Problem, survey
 from appliance.config.keyring import Keyring
@@ -101,9 +102,10 @@ class _Configured:
             return Finding(what="model", health=Health.OK, says="none: cues alone judge")
         try:
             planned = plan(judge.model, judge.quantization, this_machine(judge.device))
+            beside = f"; second look: {plan_beside(planned, judge.second_look)} beside it" if judge.second_look else ""
         except ModelError as error:
             return Finding(what="model", health=Health.FAILURE, says=str(error), do="until then cues stand in, and the alarm judge-down says so")
-        return Finding(what="model", health=Health.OK, says=str(planned))
+        return Finding(what="model", health=Health.OK, says=f"{planned}{beside}")
 
     def _sensors(self, written: Any) -> Iterator[Finding]:  # noqa: ANN401 - whatever the file holds
         names = tuple(map(str, written)) if isinstance(written, dict) else ()

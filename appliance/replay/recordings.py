@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from analyzers.omni.beside import plan_beside
 from analyzers.omni.plan import ModelError, plan, this_machine
 from appliance.check import print_problems
 from appliance.children.judge_link import JudgeLink
@@ -136,7 +137,9 @@ class _Run:
         if judge.model is None:
             return
         try:
-            plan(judge.model, judge.quantization, this_machine(judge.device))
+            planned = plan(judge.model, judge.quantization, this_machine(judge.device))
+            if judge.second_look:
+                plan_beside(planned, judge.second_look)
         except ModelError as error:
             raise ReplayFailed(f"{error}. To try the policies' `fallback` without a model write `judge: {{kind: cues}}`") from None
 

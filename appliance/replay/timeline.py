@@ -141,6 +141,7 @@ def _judged(judgement: Judgement, reason: Reason, policy: Policy, begin: Moment)
         "cause": judgement.cause,
         "reason": reason.value,
         "by": judgement.by.value,
+        "model": judgement.fingerprint.model if judgement.fingerprint else None,
     }
 
 

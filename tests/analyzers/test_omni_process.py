@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from analyzers.interview import Answers, Ask, Batch, Detach, JudgeCondition, JudgeNews, JudgeSettings, Policies
+from analyzers.interview import Answers, Ask, Batch, Detach, JudgeCondition, JudgeNews, JudgeSettings, Policies, SecondLook
 from analyzers.judgement import Judgement
 from analyzers.policy import Policy
 from sensors.slots import SlotLayout
@@ -133,6 +133,24 @@ def test_answers_that_are_too_large_for_a_datagram_come_in_several(process: Proc
     assert [each.policy for each in judgements] == [each.id for each in many]
     assert [answers.more for answers in found] == [True] * (len(found) - 1) + [False]
     assert sum(answers.media_tokens for answers in found) == 2 * 2 * 3 + 26
+
+
+def test_answers_in_doubt_are_those_of_the_second_model(
+    process: Process, tiny_folder: Path, tmp_path: Path, make_scene: Callable[..., Scene]
+) -> None:
+    thinking = Path(shutil.copytree(tiny_folder, tmp_path / "Qwen3-Omni-tiny-Thinking"))
+    scene = make_scene()
+    process.tell(JudgeSettings(model=str(tiny_folder), device="cpu", second_look=SecondLook(model=str(thinking), band=10.0)))
+    sure = replace(GLASS, threshold=1 - 1e-12)
+    process.tell(Policies(first=True, policies=(sure, PERSON)))
+    process.tell(scene.layout, scene.memory)
+    process.tell(Batch(id=1, asks=(ask(scene, [PERSON, sure]),)))
+    assert process.news().condition is JudgeCondition.LOADING
+    news = process.news()
+    assert news.detail.startswith("second look: Qwen3-Omni-tiny-Thinking ")
+    (found,) = process.answers()
+    doubtful, certain = (each.fingerprint.model for each in found.judgements if each.fingerprint)
+    assert (doubtful.split()[0], certain) == ("Qwen3-Omni-tiny-Thinking", news.model)
 
 
 @pytest.fixture

@@ -100,10 +100,10 @@ def fill(packed: Packed, name: str, matrices: Sequence[torch.Tensor]) -> None:
         setattr(packed, f"{name}{field}", torch.nn.Parameter(whole, requires_grad=False))
 
 
-def save(folder: Path) -> Path:
+def save(folder: Path, seed: int = 0) -> Path:
     """A whole model folder; `folder` itself."""
     tokens = tokenizer()
-    thinker(tokens).save_pretrained(folder)
+    thinker(tokens, seed).save_pretrained(folder)
     tokens.save_pretrained(folder)
     extractor().save_pretrained(folder)
     return folder

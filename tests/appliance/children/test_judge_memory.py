@@ -1,11 +1,12 @@
 """How much memory the judge may have: what the owner says, else well above what its model should need."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
-from analyzers.interview import Quantization
+from analyzers.interview import Quantization, SecondLook
 from analyzers.judgement import JudgeKind
 from analyzers.omni.plan import plan, this_machine
 from appliance.config.configuration import JudgeConfig
@@ -43,3 +44,13 @@ def test_without_a_word_it_is_well_above_what_the_model_should_need() -> None:
 
 def test_a_model_that_is_not_there_is_the_judges_to_report() -> None:
     assert judge_budget(JudgeConfig(kind=JudgeKind.OMNI, model=Path("/nowhere"))).memory_bytes is None
+
+
+@pytest.mark.skipif(not (MODEL / "model.safetensors").exists(), reason="the demo's model has not been trained")
+def test_a_second_look_has_memory_of_its_own() -> None:
+    one = JudgeConfig(kind=JudgeKind.OMNI, model=MODEL, quantization=Quantization.NONE, device="cpu")
+    two = replace(one, second_look=SecondLook(model=str(MODEL), quantization=Quantization.NONE))
+    alone, both = judge_budget(one).memory_bytes, judge_budget(two).memory_bytes
+    planned = plan(MODEL, Quantization.NONE, this_machine("cpu"))
+    assert alone
+    assert both == pytest.approx(alone + 1.5 * (planned.weight_bytes + planned.work_bytes), rel=0.001)

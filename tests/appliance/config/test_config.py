@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from alerts.channels.mqtt_settings import MqttSettings, Protocol
 from alerts.flood import FloodRule
-from analyzers.interview import Quantization
+from analyzers.interview import Quantization, SecondLook
 from analyzers.judgement import JudgeKind
 from analyzers.policy import Acknowledge, CueRule, OnNoData, Severity, Trigger
 from analyzers.schedule import parse
@@ -53,6 +53,7 @@ judge:
   deadline: 1m
   loading: 1h30m
   fallback: none
+  second_look: {model: models/thinking, quantization: none, band: 0.8}
 policies:
   - id: entry
     title: Somebody in the cell
@@ -125,6 +126,7 @@ def test_everything_that_is_written_is_in_the_configuration(folder: Path) -> Non
         deadline=timedelta(minutes=1),
         loading=timedelta(minutes=90),
         fallback=False,
+        second_look=SecondLook(model=str(folder / "models/thinking"), quantization=Quantization.NONE, band=0.8, limit_s=20.0),
     )
     assert found.mqtt == MqttSettings(
         host="broker",

@@ -1,0 +1,122 @@
+"""A second look: answers near a threshold are another model's, all others the first one's."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from analyzers.interview import JudgeSettings, Quantization, SecondLook  # noqa: E402
+from analyzers.judge import Question  # noqa: E402
+from analyzers.omni.beside import peak_of_both, plan_beside  # noqa: E402
+from analyzers.omni.folder import ModelError  # noqa: E402
+from analyzers.omni.judge import OmniJudge  # noqa: E402
+from analyzers.omni.plan import Machine, plan  # noqa: E402
+from analyzers.omni.second_look import SecondOpinion, doubts  # noqa: E402
+from analyzers.omni.weights import load  # noqa: E402
+from tests.analyzers import tiny  # noqa: E402
+from tests.analyzers.husk import lay  # noqa: E402
+from tests.analyzers.scene import Scene, policy  # noqa: E402
+
+if TYPE_CHECKING:
+    from analyzers.omni.weights import Loaded
+
+pytestmark = pytest.mark.model
+
+LOOK = SecondLook(model="second", quantization=Quantization.NONE, band=0.5, limit_s=60.0)
+
+
+@pytest.fixture(scope="module")
+def second_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Thinking model: its name says so."""
+    return tiny.save(tmp_path_factory.mktemp("second") / "Qwen3-Omni-tiny-Thinking", seed=7)
+
+
+@pytest.fixture(scope="module")
+def second(second_folder: Path) -> "Loaded":
+    return load(JudgeSettings(model=str(second_folder), quantization=Quantization.NONE, device="cpu"))
+
+
+@pytest.fixture
+def asked(loaded: "Loaded", make_scene: Callable[..., Scene]) -> tuple[Scene, tuple[Question, ...]]:
+    """Two questions of four policies about two windows, each second policy with its threshold at the first model's own score, the others' far off."""
+    scene = make_scene()
+    plain = tuple(
+        Question(window=scene.window(slots), view=scene.whole, policies=tuple(policy(f"Is it {number}?") for number in range(4)))
+        for slots in ((0, 1), (2, 3))
+    )
+    scores = iter([each.log_odds or 0.0 for each in OmniJudge(loaded, {scene.sensor: scene.slots}).judge(plain)])
+    off = (3.0, 0.2, 3.0, 0.2)
+    near = [
+        replace(each, policies=tuple(replace(one, threshold=sigmoid(next(scores) + by)) for one, by in zip(each.policies, off, strict=True)))
+        for each in plain
+    ]
+    return scene, tuple(near)
+
+
+def sigmoid(log_odds: float) -> float:
+    return float(torch.sigmoid(torch.tensor(log_odds, dtype=torch.float64)))
+
+
+def test_answers_in_doubt_are_the_second_models_and_all_others_the_firsts(
+    loaded: "Loaded", second: "Loaded", asked: tuple[Scene, tuple[Question, ...]]
+) -> None:
+    scene, batch = asked
+    slots = {scene.sensor: scene.slots}
+    first = OmniJudge(loaded, slots).answer(batch)
+    alone = OmniJudge(second, slots).answer(batch)
+    found = SecondOpinion(second, LOOK).over(batch, first, slots)
+    for place, (mine, theirs, got) in enumerate(zip(first.judgements, alone.judgements, found.judgements, strict=True)):
+        if place % 2:
+            assert got.fingerprint == theirs.fingerprint != mine.fingerprint
+            assert got.log_odds == pytest.approx(theirs.log_odds, abs=1e-5)
+            assert got.verdict is theirs.verdict
+            assert got.took_s > mine.took_s
+        else:
+            assert got == mine
+    assert found.media_tokens == 2 * first.media_tokens
+    assert found.took_s > first.took_s
+
+
+def test_what_lies_outside_the_band_is_not_in_doubt(loaded: "Loaded", asked: tuple[Scene, tuple[Question, ...]]) -> None:
+    scene, batch = asked
+    judgements = OmniJudge(loaded, {scene.sensor: scene.slots}).judge(batch)
+    assert [doubt.places for doubt in doubts(batch, judgements, 0.5)] == [(1, 3), (5, 7)]
+    assert [doubt.places for doubt in doubts(batch, judgements, 5.0)] == [(0, 1, 2, 3), (4, 5, 6, 7)]
+    assert not list(doubts(batch, judgements, 0.1))
+    unread = [replace(each, log_odds=None) for each in judgements]
+    assert not list(doubts(batch, unread, 5.0)), "where nobody was asked there is no doubt"
+
+
+def test_what_is_not_reached_in_time_keeps_the_first_answer(
+    loaded: "Loaded", second: "Loaded", asked: tuple[Scene, tuple[Question, ...]], caplog: pytest.LogCaptureFixture
+) -> None:
+    scene, batch = asked
+    slots = {scene.sensor: scene.slots}
+    first = OmniJudge(loaded, slots).answer(batch)
+    seconds: Iterator[int] = count()
+    found = SecondOpinion(second, replace(LOOK, limit_s=3.0), lambda: float(next(seconds))).over(batch, first, slots)
+    assert [got == mine for got, mine in zip(found.judgements, first.judgements, strict=True)] == [True, False, True, False, True, True, True, True]
+    assert "no time was left for a second look at 2 answers in doubt" in caplog.text
+
+
+def test_a_second_model_that_fails_leaves_the_first_answers(loaded: "Loaded", second: "Loaded", asked: tuple[Scene, tuple[Question, ...]]) -> None:
+    scene, batch = asked
+    first = OmniJudge(loaded, {scene.sensor: scene.slots}).answer(batch)
+    assert SecondOpinion(second, LOOK).over(batch, first, {}).judgements == first.judgements
+
+
+def test_a_second_model_is_planned_in_the_memory_that_the_first_leaves(tmp_path: Path) -> None:
+    one, other = lay(tmp_path / "Qwen3-Omni-30B-A3B-Instruct"), lay(tmp_path / "Qwen3-Omni-30B-A3B-Thinking")
+    look = SecondLook(model=str(other))
+    large, small = (Machine(device="cuda", memory_bytes=size) for size in (80_000_000_000, 40_000_000_000))
+    first = plan(one, Quantization.NF4, large)
+    both = plan_beside(first, look)
+    assert both.machine.memory_bytes == 80_000_000_000 - first.weight_bytes - first.work_bytes
+    assert peak_of_both(first, both) == pytest.approx(2 * first.weight_bytes + 2 * first.work_bytes + 500_000_000, rel=0.01)
+    with pytest.raises(ModelError, match=r"judge\.second_look, in what judge\.model leaves of the memory: .*Thinking is too big for this machine"):
+        plan_beside(plan(one, Quantization.NF4, small), look)
