@@ -6,7 +6,7 @@ It counts what it is told and knows nobody who tells it.
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, ProcessCollector, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, ProcessCollector
 
 from alerts.notification import Delivery, Outcome
 from analyzers.interview import Halved
@@ -15,6 +15,7 @@ from appliance import __version__
 from appliance.alarm_figures import AlarmFigures
 from appliance.config.configuration import JudgeConfig
 from appliance.evidence.figures import EvidenceFigures
+from appliance.metrics_server import MetricsServer
 from appliance.outbox import ChannelStatistics
 from appliance.watch import Watch
 from sensors.fault import FaultReason
@@ -135,16 +136,9 @@ class Metrics:
     def serve(self, host: str, port: int) -> Callable[[], None]:
         """Serve /metrics, and return what stops it. OSError where the port is taken."""
         try:
-            server, thread = start_http_server(port, addr=host, registry=self.registry)
+            return MetricsServer(host, port, self.registry).begin()
         except OSError as error:
             raise OSError(f"metrics.listen: {host}:{port}: {error.strerror or error}") from error
-
-        def stop() -> None:
-            server.shutdown()
-            thread.join(timeout=1)
-            server.server_close()
-
-        return stop
 
     def watching(self, watch: Watch, judge: JudgeConfig) -> None:
         """From now on so is watched and so is judged."""

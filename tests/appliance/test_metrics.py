@@ -1,7 +1,11 @@
 """What Prometheus reads: states as they stand, no series of what is gone, and counters that begin before the first alarm."""
 
 import os
+import socket
+import threading
+from contextlib import ExitStack
 from datetime import timedelta
+from urllib.request import urlopen
 
 from prometheus_client import generate_latest
 
@@ -10,8 +14,10 @@ from alerts.track import Track
 from analyzers.judgement import JudgeKind
 from analyzers.policy import CueRule, Policy, PolicyId
 from appliance.metrics import Metrics
+from appliance.metrics_server import MAX_CLIENTS, MetricsServer
 from sensors.cues import CueName
 from sensors.window import SensorId, ViewId
+from tests.appliance.conftest import eventually
 from tests.appliance.store.test_store import alert, at
 
 DAY = timedelta(days=1).total_seconds()
@@ -94,3 +100,18 @@ def test_what_nobody_has_looked_at_yet_has_no_sample() -> None:
     metrics.disk_free.set(0.4)
     metrics.store_up.set(0)
     assert lines(metrics, "omniwatch_disk_free_ratio ") + lines(metrics, "omniwatch_store_up ") == ["0.4", "0.0"]
+
+
+def test_whoever_connects_and_says_nothing_takes_neither_threads_nor_the_figures_from_others() -> None:
+    server = MetricsServer("127.0.0.1", 0, Metrics().registry, client_s=0.3)
+    stop, before = server.begin(), threading.active_count()
+    with ExitStack() as stack:
+        for _ in range(3 * MAX_CLIENTS):
+            stack.enter_context(socket.create_connection(server.server_address[:2], timeout=5))
+        last = stack.enter_context(socket.create_connection(server.server_address[:2], timeout=5))
+        assert last.recv(1) == b"", "one more is hung up on"
+        assert threading.active_count() <= before + MAX_CLIENTS
+        eventually(lambda: threading.active_count() <= before, 10, "those who say nothing are let go")
+        with urlopen(f"http://127.0.0.1:{server.server_port}/metrics", timeout=5) as answer:
+            assert b"omniwatch_build_info" in answer.read()
+    stop()
