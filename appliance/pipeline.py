@@ -20,7 +20,7 @@ from alerts.decision import Context, Decision
 from alerts.event import Event, Judged, Ticked
 from alerts.names import SELF_TEST
 from alerts.notification import Notification
-from alerts.rules import decide, withdraw, withdrawals
+from alerts.rules import decide, withdrawals
 from alerts.track import Track
 from analyzers.gates import Gates, Key
 from analyzers.judge import Judge, Question
@@ -131,7 +131,7 @@ class Pipeline:
             known = [track for track in tracks if track.alert]
             ends = [track for track in known if not self._may_go_on(track)]
             self.remember(track for track in known if track not in ends)
-            await self._take([decision for decision in (withdraw(track, self._clock.now()) for track in ends) if decision.change])
+            await self._take([decision for track in ends for decision in withdrawals(track, self._clock.now()) if decision.change])
 
     def _may_go_on(self, track: Track) -> bool:
         mine = self._tracks.get((track.policy, track.view))

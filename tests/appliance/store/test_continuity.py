@@ -192,6 +192,19 @@ async def test_what_a_store_that_is_back_held_goes_on_unless_another_alert_has_o
 
 
 @story
+async def test_of_what_a_store_that_is_back_held_a_test_ends_and_the_alert_as_well() -> None:
+    way = await Way().begin()
+    await way.see(1)
+    await way.pipeline.judge_once()
+    mine = way.pipeline.tracks()[0]
+    assert mine.alert
+    older = replace(mine, alert=replace(mine.alert, id="older"), test=replace(mine.alert, id="trial", test=True))
+    await way.pipeline.recall([older])
+    ends = [(decision.change, decision.alert.id) for decision, _ in way.ledger.written[-2:] if decision.alert]
+    assert ends == [(Change.CLEARED, "trial"), (Change.CLEARED, "older")]
+
+
+@story
 async def test_an_alert_of_a_store_that_is_back_is_taken_up_where_none_is_open() -> None:
     way = await Way().begin()
     await way.see(1)
