@@ -32,6 +32,7 @@ def waits_for_restart(old: Configuration, new: Configuration) -> tuple[str, ...]
         "notify.mqtt": old.mqtt != new.mqtt,
         "notify.speech": old.speech != new.speech,
         "notify.people": old.people != new.people,
+        "timezone in messages to people": old.timezone != new.timezone and bool(old.people and new.people),
         "gate of a sensor": old.gates != new.gates,
         "metrics": old.metrics != new.metrics,
         "state": old.state != new.state,

@@ -2,12 +2,15 @@
 
 import asyncio
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from alerts.channels.people import PersonSettings
 from appliance.config.configuration import Configuration, load
-from appliance.reload import reload
+from appliance.reload import reload, waits_for_restart
+from sensors.secret import Secret
 
 BOX = """\
 site: s
@@ -56,6 +59,13 @@ def test_what_takes_a_restart_is_said_and_the_rest_applied(
     taken, applied, warned = reloaded(tmp_path, BOX.replace(old, new), caplog)
     assert (taken, len(applied)) == (True, 1)
     assert warned == [f"the change of {name} takes effect at the next start"]
+
+
+def test_messages_to_people_keep_the_time_zone_of_the_start(tmp_path: Path) -> None:
+    people = (PersonSettings(name="people-anna", url=Secret("json://x")),)
+    old = Configuration(file=tmp_path / "box.yaml", site="s", box="b", timezone="UTC", sensors=(), people=people)
+    assert waits_for_restart(old, replace(old, timezone="Europe/Berlin")) == ("timezone in messages to people",)
+    assert waits_for_restart(replace(old, people=()), replace(old, people=(), timezone="Europe/Berlin")) == ()
 
 
 def test_what_can_change_at_once_is_no_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
