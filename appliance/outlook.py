@@ -100,7 +100,7 @@ def _sensor_line(configuration: Configuration, sensor: SensorConfig, family: Fam
     settings, shape = sensor.settings, sensor.settings.window
     asked = {view: [policy for policy in configuration.policies if view in policy.views()] for view in settings.views}
     asked = {view: policies for view, policies in asked.items() if policies}
-    sizes = {ViewId(settings.sensor): _size(shape, None), **{zone.view: _size(shape, zone) for zone in settings.zones}}
+    sizes = {ViewId(settings.sensor): view_size(shape, None), **{zone.view: view_size(shape, zone) for zone in settings.zones}}
     has_sight, has_sound = Sense.SIGHT in sensor.senses, Sense.SOUND in sensor.senses
     pairs = shape.pairs if has_sight else 0
     sight = {view: window_tokens(height, width, pairs, None, family=family) for view, (width, height) in sizes.items() if view in asked}
@@ -128,8 +128,8 @@ def _rest(policies: list[Policy], shape: WindowShape, media: int) -> float:
     return texts + (media / min(periods.values()) if periods else 0.0)
 
 
-def _size(shape: WindowShape, zone: Zone | None) -> tuple[int, int]:
-    """Width and height of a view's frames."""
+def view_size(shape: WindowShape, zone: Zone | None) -> tuple[int, int]:
+    """Width and height of a view's frames, where the camera is as is taken here."""
     width, height = ASPECT, 1.0
     if zone:
         xs, ys = zip(*zone.polygon, strict=True)

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +24,14 @@ MAX_HEADER_BYTES = 100_000_000
 """What safetensors itself allows."""
 MAX_JSON_BYTES = 100_000_000
 SAMPLE_BYTES = 1 << 20
+LIBRARIES = ("transformers", "torch", "bitsandbytes")
+"""Whose versions a score depends on."""
 SAMPLES = 16
 """A shard's identity is its header and this many samples of its weights: 70 GB are not read at each start."""
 
 
-@dataclass(frozen=True)
 class ModelError(Exception):
-    """A model that cannot judge here; `problem` says why, and what to do."""
-
-    problem: str
-
-    def __str__(self) -> str:
-        """The problem, in a line."""
-        return self.problem
+    """A model that cannot judge here; its text, in a line, says why, and what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +81,11 @@ class ModelFolder:
                     file.seek(start)
                     digest.update(file.read(SAMPLE_BYTES))
         return digest.hexdigest()[:16]
+
+    def fingerprint(self, quantization: Quantization, device: str) -> str:
+        """Artefact, quantization, library versions and device (`cpu` or `cuda`): a score of another is another score, and its time another time."""
+        versions = ", ".join(f"{library} {version(library)}" for library in LIBRARIES)
+        return f"{self.path.name} {self.digest()}, {quantization.value}, {versions}, {device}"
 
 
 def read(path: Path) -> ModelFolder:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import bitsandbytes
 import torch
 import transformers
 from safetensors import SafetensorError
@@ -79,7 +78,7 @@ def load(settings: JudgeSettings) -> Loaded:
         extractor=extractor,
         device=device,
         weight_bytes=verify(model, planned),
-        fingerprint=_fingerprint(found, settings.quantization, device),
+        fingerprint=found.fingerprint(settings.quantization, device.type),
     )
 
 
@@ -155,8 +154,3 @@ def held_bytes(model: nn.Module) -> Mapping[Part, int]:
         if part is not None:
             held[part] += parameter.numel() * parameter.element_size()
     return held
-
-
-def _fingerprint(found: ModelFolder, quantization: Quantization, device: torch.device) -> str:
-    versions = f"transformers {transformers.__version__}, torch {torch.__version__}, bitsandbytes {bitsandbytes.__version__}"
-    return f"{found.path.name} {found.digest()}, {quantization.value}, {versions}, {device.type}"

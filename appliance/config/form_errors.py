@@ -72,10 +72,11 @@ def _problem(document: Document, form: type[Form], detail: ErrorDetails, under: 
         return _unknown_word(document, path, detail["input"], str(detail["ctx"]["expected"]))
     reason = detail.get("ctx", {}).get("error")
     hint = reason.hint if isinstance(reason, HintedError) else _unit(form, detail)
-    return document.problem(path, _message(detail), at_key=last == _KEY, hint=hint)
+    return document.problem(path, message(detail), at_key=last == _KEY, hint=hint)
 
 
-def _message(detail: ErrorDetails) -> str:
+def message(detail: ErrorDetails) -> str:
+    """What is wrong, in an owner's words."""
     kind, value = detail["type"], detail["input"]
     if value is None:
         return "has no value"

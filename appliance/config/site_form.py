@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic.config import JsonDict
 
 from alerts.flood import FloodRule
@@ -126,6 +126,15 @@ class JudgeForm(Form):
     """Another model for answers near a policy's threshold. Default: there is none."""
 
 
+def check_judge(judge: JudgeForm) -> JudgeForm:
+    """A judge with all that it needs."""
+    if judge.kind is JudgeChoice.OMNI and judge.model is None:
+        raise ValueError("`kind: omni` needs `model`, the folder of the model; without a model write `kind: cues`")
+    if judge.kind is not JudgeChoice.OMNI and judge.second_look:
+        raise ValueError("`second_look` is for answers of a model, so it needs `kind: omni`")
+    return judge
+
+
 class NotifyForm(Form):
     """Whom alarms are told."""
 
@@ -170,7 +179,7 @@ class SiteForm(Form):
     """Where metrics are served."""
     sensors: dict[Id, SensorForm] = Field(min_length=1, max_length=MAX_SITE_SENSORS)
     """The cameras and microphones, by name."""
-    judge: JudgeForm = JudgeForm()
+    judge: Annotated[JudgeForm, AfterValidator(check_judge)] = JudgeForm()
     """Who answers. Default: cues alone."""
     modes: Annotated[tuple[Id, ...], Field(min_length=1, max_length=MAX_MODES), AfterValidator(read_modes)] = ("home", "away", "night")
     """The modes in which the box can be armed. The first is that of a box that nobody has armed yet."""
@@ -180,12 +189,3 @@ class SiteForm(Form):
     """How the box tries itself out, or `off`: two clips whose answers are known go the whole way of an alarm, marked as a test."""
     notify: NotifyForm = NotifyForm()
     """Whom alarms are told. Default: nobody; they are in the database and the metrics."""
-
-    @field_validator("judge")
-    @classmethod
-    def _model(cls, judge: JudgeForm, _info: ValidationInfo) -> JudgeForm:
-        if judge.kind is JudgeChoice.OMNI and judge.model is None:
-            raise ValueError("`kind: omni` needs `model`, the folder of the model; without a model write `kind: cues`")
-        if judge.kind is not JudgeChoice.OMNI and judge.second_look:
-            raise ValueError("`second_look` is for answers of a model, so it needs `kind: omni`")
-        return judge

@@ -26,7 +26,8 @@ Path_ = tuple[str | int, ...]
 """Keys and places in lists that lead to a value."""
 
 _TAG = "tag:yaml.org,2002:"
-_PASSWORD = re.compile(r"""(?i)((?:pass\w*|url)["']?\s*:\s*)(?!!secret\b)(\S.*)$""")
+# Misspelt ones too: what is wrong with a line is when it is shown.
+_PASSWORD = re.compile(r"""(?i)((?:pas+\w*|p\w*w\w*d|url)["']?\s*:\s*)(?!!secret\b)(\S.*)$""")
 _IN_URL = re.compile(r"(?<=//)([^/\s]*)(?=@)")
 
 

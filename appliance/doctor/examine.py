@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 
 from analyzers.omni.beside import plan_beside
 from analyzers.omni.plan import ModelError, plan, this_machine
@@ -17,7 +16,7 @@ from appliance.config.configuration import ConfigError, Configuration, Problem, 
 from appliance.config.keyring import Keyring
 from appliance.config.yaml_marks import SecretName, read
 from appliance.doctor.broker import try_broker
-from appliance.doctor.finding import COLOURS, Finding, Health
+from appliance.doctor.finding import Finding, Health
 from appliance.doctor.machine import look_at_disk, look_at_machine
 from appliance.doctor.secrecy import look_at_secrets, look_at_state
 from appliance.doctor.sensors import hearing, try_sensors
@@ -32,16 +31,10 @@ def run_doctor(path: Path | None, console: Console) -> int:
     worst = Health.OK
     with console.status("looking: sensors have 12 s to open"):
         for finding in examine(path):
-            _print(finding, console)
+            finding.show(console)
             if finding.health is Health.FAILURE or worst is Health.OK:
                 worst = finding.health
     return int(worst is Health.FAILURE)
-
-
-def _print(finding: Finding, console: Console) -> None:
-    colour = COLOURS[finding.health]
-    line = f"[{colour}]{finding.health.value:7}[/{colour}] {escape(finding.what):14} {escape(finding.says)}"
-    console.print(line + (f"\n{'':23}[dim]-> {escape(finding.do)}[/dim]" if finding.do else ""), soft_wrap=True, highlight=False)
 
 
 def examine(path: Path | None) -> Iterator[Finding]:

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from rich.console import Console
+from rich.markup import escape
+
 
 class Health(StrEnum):
     """How a finding reads."""
@@ -24,3 +27,9 @@ class Finding:
     health: Health
     says: str
     do: str = ""
+
+    def show(self, console: Console) -> None:
+        """Print it."""
+        colour = COLOURS[self.health]
+        line = f"[{colour}]{self.health.value:7}[/{colour}] {escape(self.what):14} {escape(self.says)}"
+        console.print(line + (f"\n{'':23}[dim]-> {escape(self.do)}[/dim]" if self.do else ""), soft_wrap=True, highlight=False)

@@ -123,6 +123,13 @@ def _microphones() -> Iterator[Finding]:
         yield Finding(what="microphone", health=Health.OK, says="no local microphone; a camera's own sound needs none")
 
 
+def local_sources() -> tuple[str, ...]:
+    """The cameras and microphones of this machine that can be opened, each as `source` has it."""
+    cameras = (f"v4l2:{device}" for device in sorted(Path("/dev").glob("video*")) if os.access(device, os.R_OK | os.W_OK))
+    found = _probe(MICROPHONES)
+    return (*cameras, *(f"mic:{name}" for name in (found if isinstance(found, list) else ())))
+
+
 def look_at_disk(state: Path) -> Iterator[Finding]:
     """Whether there is room for the state folder, and leave to write it."""
     # os.path: a Path would raise where a folder above may not be looked into, as under systemd's DynamicUser.

@@ -18,7 +18,8 @@ from appliance.check import print_problems
 from appliance.children.judge_link import JudgeLink
 from appliance.config.configuration import ConfigError, Configuration, SensorConfig, load
 from appliance.config.problems import did_you_mean
-from appliance.replay.replay import Replay, ReplayFailed, loaded_judge, of_sensor, replay
+from appliance.loaded_judge import NoJudge, loaded_judge
+from appliance.replay.replay import Replay, ReplayFailed, of_sensor, replay, without_judge
 from appliance.replay.timeline import Timeline
 
 NOT_ONE, MISTYPED = 1, 2
@@ -128,6 +129,9 @@ class _Run:
                 judged = [await self._one(recording, judge) for recording in recordings]
         except ReplayFailed as failed:
             self._complain(str(failed))
+            return False
+        except NoJudge as failed:
+            self._complain(str(without_judge(str(failed))))
             return False
         return all(judged)
 

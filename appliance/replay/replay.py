@@ -4,14 +4,12 @@ The recording is the sensor, ticks come from its own time, the store is in memor
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from alerts.decision import Decision
-from analyzers.interview import JudgeCondition
 from analyzers.judgement import Judgement
 from appliance.children.child import ChildLost
 from appliance.children.judge_link import JudgeLink
@@ -21,7 +19,7 @@ from appliance.config.configuration import Configuration, SensorConfig
 from appliance.pipeline import Pipeline
 from appliance.store.store import MEMORY, Store
 from appliance.watch import Watch, watch
-from appliance.wiring import judge_budget, judge_settings, new_pipeline
+from appliance.wiring import new_pipeline
 from sensors.fault import FaultReason
 from sensors.moment import NANOSECONDS, BootId, Moment
 from sensors.news import SensorCondition, SensorFigures, SensorNews
@@ -70,7 +68,7 @@ class Replayed:
         while await self._pipeline.judge_once():
             pass
         if self._judge and not self._judge.ready:
-            raise _without_judge(self._judge.news.detail or "ended")
+            raise without_judge(self._judge.news.detail or "ended")
         self._seen(window.end.boot_ns / NANOSECONDS)
 
     async def slots(self, layout: SlotLayout, descriptor: int) -> None:
@@ -148,30 +146,6 @@ async def _play(settings: SensorSettings, pipeline: Pipeline, receiver: Replayed
         raise ReplayFailed(receiver.problem)
 
 
-@asynccontextmanager
-async def loaded_judge(configuration: Configuration) -> AsyncIterator[JudgeLink | None]:
-    """The configured judge, loaded once for all recordings; None where cues are to judge. ReplayFailed where it cannot be had."""
-    settings = judge_settings(configuration.judge)
-    if settings is None:
-        yield None
-        return
-    settled = asyncio.Event()
-    link = JudgeLink(lambda news: settled.set() if news.condition is not JudgeCondition.LOADING else None, lambda _work: None)
-    link.policies(watch(configuration).asked())
-    link.configure(settings, judge_budget(configuration.judge))
-    running = asyncio.create_task(link.run_once(), name="judge")
-    settling = asyncio.create_task(settled.wait(), name="judge loads")
-    try:
-        await asyncio.wait({running, settling}, return_when=asyncio.FIRST_COMPLETED)
-        if not link.ready:
-            raise _without_judge(link.news.detail or "did not load")
-        yield link
-    finally:
-        settling.cancel()
-        running.cancel()
-        with suppress(asyncio.CancelledError, ChildLost, WireError):
-            await running
-
-
-def _without_judge(problem: str) -> ReplayFailed:
+def without_judge(problem: str) -> ReplayFailed:
+    """That no recording can be judged, and what may be done."""
     return ReplayFailed(f"the judge: {problem}. `kind: cues` under `judge` tries the policies' `fallback` instead", for_all=True)

@@ -7,8 +7,8 @@ import fcntl
 import logging
 import os
 import sqlite3
-from collections.abc import Sequence
-from contextlib import ExitStack, closing, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -140,6 +140,19 @@ class DatabaseFile:
     @property
     def _ballast(self) -> Path:
         return Path(f"{self._settings.path}.ballast")
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Keep the file from every other omniwatch meanwhile, without opening it. StoreInUse where one has it; OSError where it cannot be had."""
+    guard = _lock(path)
+    try:
+        if os.geteuid() == 0:  # or whom the folder belongs to could not hold it later
+            owner = path.parent.stat()
+            os.fchown(guard, owner.st_uid, owner.st_gid)
+        yield
+    finally:
+        os.close(guard)
 
 
 def readable(source: sqlite3.Connection, tables: Sequence[str]) -> Content:
