@@ -11,6 +11,7 @@ import typer
 from appliance.control.commands import operator
 from appliance.journal import Format
 from appliance.model_cli import models
+from appliance.setup.command import setting_up
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -21,6 +22,7 @@ app = typer.Typer(
 
 app.add_typer(operator)
 app.add_typer(models)
+app.add_typer(setting_up)
 
 ConfigPath = Annotated[Path, typer.Argument(help="The configuration file.", metavar="CONFIG")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more in the log.")]

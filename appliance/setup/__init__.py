@@ -1,0 +1,1 @@
+"""`omniwatch setup`: from questions, or a file of answers, to a box's first configuration."""
