@@ -17,6 +17,8 @@ from analyzers.omni.beside import plan_beside
 from analyzers.omni.family import QWEN3_OMNI, Family
 from analyzers.omni.folder import sketch
 from analyzers.omni.plan import ModelError, plan, this_machine
+from appliance.capacity.conditions import conditions_of, judged_sensors
+from appliance.capacity.figure import FILE, recall, verdict
 from appliance.config.configuration import ConfigError, Configuration, load
 from appliance.config.evidence_form import USUAL_BITS_S
 from appliance.config.form import show_duration
@@ -216,7 +218,20 @@ def _model(configuration: Configuration, console: Console) -> None:
         if judge.second_look:
             beside = f"{plan_beside(planned, judge.second_look)} beside it"
             console.print(f"Second look within {judge.second_look.band:g} of a threshold: {escape(beside)}", highlight=False)
+        _capacity(configuration, console)
     except ModelError as error:
         meanwhile = "cues stand in for it" if judge.fallback else "nobody answers"
         says = f"the configuration is right, but its model cannot run on this machine yet, and until then {meanwhile}: {error}"
         console.print(f"[yellow]not ready[/yellow]  {escape(says)}", highlight=False)
+
+
+def _capacity(configuration: Configuration, console: Console) -> None:
+    """Whether this box holds so many sensors, as far as it was measured. ModelError where the model is not there."""
+    if not (sensors := len(judged_sensors(configuration))):
+        return
+    try:
+        found = verdict(recall(configuration.state), conditions_of(configuration), sensors)
+    except PermissionError:
+        console.print(f"Capacity: {escape(str(configuration.state / FILE))} may not be read by this account.", highlight=False)
+        return
+    console.print(f"[yellow]warning[/yellow]  {escape(found.words)}" if found.is_warning else escape(found.words), highlight=False)

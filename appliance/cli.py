@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from appliance.capacity.command import measuring
 from appliance.control.commands import operator
 from appliance.journal import Format
 from appliance.model_cli import models
@@ -23,6 +24,7 @@ app = typer.Typer(
 app.add_typer(operator)
 app.add_typer(models)
 app.add_typer(setting_up)
+app.add_typer(measuring)
 
 ConfigPath = Annotated[Path, typer.Argument(help="The configuration file.", metavar="CONFIG")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more in the log.")]

@@ -47,9 +47,9 @@ def catalogues_of(answers: AnswersForm, shelf: Shelf) -> tuple[Path, ...]:
     return tuple(dict.fromkeys(shelf.offers[policy].file for policies in answers.watch.values() for policy in policies))
 
 
-def written(value: str | int) -> str:
+def written(value: str | float) -> str:
     """A value as YAML has it, whatever is in it: what is not plainly a word goes in quotes, and JSON's are YAML's."""
-    if isinstance(value, int) or (PLAIN.fullmatch(value) and value.lower() not in WORDS):
+    if not isinstance(value, str) or (PLAIN.fullmatch(value) and value.lower() not in WORDS):
         return str(value)
     return json.dumps(value, ensure_ascii=False)
 
@@ -108,13 +108,15 @@ def _judge(judge: JudgeForm) -> Iterator[str]:
         yield "judge: {kind: cues}"
         return
     yield "judge:"
-    for key, value in judge.model_dump(mode="python", exclude_unset=True, exclude_none=True).items():
+    for key, value in judge.model_dump(exclude_unset=True, exclude_none=True).items():
         yield _line(2, key, _figure(value), "the model's folder" if key == "model" else "")
 
 
 def _figure(value: object) -> str:
     """A value of the judge's, as it was written."""
-    return show_duration(value) if isinstance(value, timedelta) else written(value if isinstance(value, int) else str(value))
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}: {_figure(inner)}' for key, inner in value.items())}}}"
+    return show_duration(value) if isinstance(value, timedelta) else written(value if isinstance(value, int | float) else str(value))
 
 
 def _policies(answers: AnswersForm, shelf: Shelf) -> Iterator[str]:

@@ -87,6 +87,8 @@ def _next(target: Path, answers: AnswersForm) -> list[str]:
     """What to do now."""
     policy = next((policy for policies in answers.watch.values() for policy in policies), None)
     steps = {f"omniwatch doctor {target}": "opens each sensor, greets the broker, looks at the machine"}
+    if answers.judge.model:
+        steps[f"omniwatch capacity {target}"] = "measures how many such sensors this box holds, in some minutes"
     steps["systemctl enable --now omniwatch" if target == SYSTEM else f"omniwatch run {target}"] = "starts it"
     if policy:
         config = "" if target == SYSTEM else f" --config {target}"

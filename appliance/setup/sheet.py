@@ -112,6 +112,8 @@ def _login_problems(document: Document, form: AnswersForm, keyring: Keyring) -> 
 def _absolute(form: AnswersForm, folder: Path) -> AnswersForm:
     """The same with paths that mean the same wherever the configuration lies."""
     sensors = {name: sensor.model_copy(update={"source": absolute(sensor.source, folder)}) for name, sensor in form.sensors.items()}
-    judge = form.judge.model_copy(update={"model": str(folder / form.judge.model)}) if form.judge.model else form.judge
+    judge, look = form.judge, form.judge.second_look
+    judge = judge.model_copy(update={"model": str(folder / judge.model)}) if judge.model else judge
+    judge = judge.model_copy(update={"second_look": look.model_copy(update={"model": str(folder / look.model)})}) if look else judge
     mqtt = form.mqtt.model_copy(update={"ca": str(folder / form.mqtt.ca)}) if form.mqtt and form.mqtt.ca else form.mqtt
     return form.model_copy(update={"sensors": sensors, "judge": judge, "mqtt": mqtt, "state": str(folder / form.state)})

@@ -2,6 +2,7 @@
 
 import socket
 import sys
+import time
 from collections.abc import Mapping
 
 from analyzers.interview import Answers, Batch, Halved, JudgeCondition, JudgeNews, JudgeSettings
@@ -24,6 +25,7 @@ def main() -> None:
         if isinstance(message, Batch) and settings.model == "eats its memory":
             eaten.append(b"x" * 400_000_000)
         elif isinstance(message, Batch) and settings.model != "never answers":
+            time.sleep(float(settings.model.removeprefix("takes ")) * len(message.asks) if settings.model.startswith("takes ") else 0.0)
             answer(end, message, more=settings.model == "never ends", halvings=SHORT if settings.model == "is short of memory" else {})
 
 

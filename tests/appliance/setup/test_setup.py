@@ -29,7 +29,7 @@ watch:
   hall: [smoke-or-flame, alarm-bell]
   yard: [smoke-or-flame, person-after-hours]
   ear: [alarm-bell]
-judge: {kind: omni, model: model, max_age: 30s, threads: 2}
+judge: {kind: omni, model: model, max_age: 30s, threads: 2, second_look: {model: other, band: 0.5}}
 mqtt: {host: broker.lan, port: 8883, tls: true, username: omniwatch, password: geheim, home_assistant: true}
 """
 
@@ -62,6 +62,8 @@ def test_answers_become_a_configuration_that_is_right(tmp_path: Path) -> None:
         "alarm-bell": ("hall", "ear"),
         "person-after-hours": ("yard",),
     }
+    assert found.judge.second_look
+    assert (found.judge.second_look.model, found.judge.second_look.band) == (str(tmp_path / "other"), 0.5)
     assert (found.judge.model, found.judge.max_age.total_seconds(), found.judge.threads) == (tmp_path / "model", 30.0, 2)
     assert found.mqtt
     assert (found.mqtt.host, found.mqtt.port, found.mqtt.tls, found.mqtt.username, found.mqtt.password) == (
