@@ -216,9 +216,10 @@ class Evidence:
         await self._finish(row, made, clip)
 
     async def _unmade(self, row: ClipRow, path: str, answer: Uncut) -> None:
-        log.warning("the clip %s of %s was not made: %s", row.id, row.sensor, answer.problem)
         if answer.missing or row.attempts + 1 >= MAX_ATTEMPTS:
             await self._fail(row, "nothing to make it of" if answer.missing else "not made", answer.problem)
+        else:
+            log.warning("the clip %s of %s was not made, and is tried again: %s", row.id, row.sensor, answer.problem)
         await apart(lambda: evidence_files.remove(self._room.folder, path))
 
     async def _finish(self, row: ClipRow, wanted: Wanted, clip: Clip) -> None:
