@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import Literal, NewType
 
 from alerts.evidence import Clip
+from analyzers.description import Description
 from analyzers.judgement import JudgeKind
 from analyzers.policy import PolicyId, Severity
 from analyzers.score import shown
@@ -40,7 +41,7 @@ class Change(StrEnum):
     """The same alert again, next transition number: a trigger when it had cleared and nobody had seen it, or was latched and its
     cause had gone, or had been opened because no data came."""
     UPDATED = "updated"
-    """More is known of it (a summary, a higher severity, a clip); the state is as it was."""
+    """More is known of it (a summary, a description, a higher severity, a clip); the state is as it was."""
     REMINDED = "reminded"
     ACKNOWLEDGED = "acknowledged"
     CLEARED = "cleared"
@@ -81,6 +82,8 @@ class Alert:
     test: bool = False
     evidence: tuple[Clip, ...] = ()
     """The newest clips, at most MAX_CLIPS."""
+    description: Description | None = None
+    """What a judge has said of the window that opened it; None where it has not, or was not asked."""
 
     @property
     def how_sure(self) -> str:

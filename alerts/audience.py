@@ -8,6 +8,7 @@ from alerts.alert import Change
 from alerts.decision import Decision
 from alerts.names import SELF_TEST
 from alerts.notification import Notification, notification_id
+from alerts.reason import Reason
 from analyzers.policy import Severity
 from analyzers.schedule import Schedule
 from sensors.moment import Moment
@@ -23,6 +24,8 @@ class Audience:
     changes: frozenset[Change] = EVERY_CHANGE
     least: Severity = Severity.LOW
     """Nothing less urgent than this."""
+    deaf: frozenset[Reason] = frozenset()
+    """Reasons of changes that it is not told of. What is known by then is in whatever it is told next."""
     quiet: Schedule | None = None
     """Hours in which it is told of nothing but critical alarms: what is so urgent is so at night."""
     self_tests: bool = False
@@ -32,7 +35,7 @@ class Audience:
 
     def wants(self, decision: Decision, at: Moment) -> bool:
         """Whether this audience is to be told of what has been decided."""
-        if decision.alert is None or decision.change not in self.changes or not decision.told:
+        if decision.alert is None or decision.change not in self.changes or not decision.told or decision.reason in self.deaf:
             return False
         if decision.alert.policy == SELF_TEST and not self.self_tests:
             return False

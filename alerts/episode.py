@@ -1,14 +1,14 @@
-"""The steps of an alert's life, each one transition: opened, opened again, told late, updated, reminded, acknowledged, shelved, cleared.
+"""The steps of an alert's life, each one transition: opened, opened again, told late, updated, described, reminded, acknowledged, shelved, cleared.
 
 A step makes the decision of which it is part. It does not know whether it is time for it: the rules do.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from alerts.alert import MAX_CLIPS, Alert, AlertState, Change, alert_id, summary
 from alerts.decision import Context, Decision
-from alerts.event import Evidenced
-from alerts.evidence import Clip
+from alerts.event import Described, Evidenced
 from alerts.reason import Reason
 from alerts.silence import silence
 from alerts.track import Answer, Track, Withheld
@@ -74,21 +74,26 @@ def updated(track: Track, at: Moment, policy: Policy) -> Decision:
 
 
 def evidenced(track: Track, event: Evidenced) -> Decision:
-    """There is a clip of it. One that is over gets a last transition of its own, and the track, which may be in another episode, stays."""
+    """There is a clip of it."""
+    return _more(track, event, Reason.EVIDENCE, lambda alert: replace(alert, evidence=(*alert.evidence, event.clip)[-MAX_CLIPS:]))
+
+
+def described(track: Track, event: Described) -> Decision:
+    """A judge has described its opening, or what it has said is to be forgotten."""
+    reason = Reason.DESCRIBED if event.description else Reason.FORGOTTEN
+    return _more(track, event, reason, lambda alert: replace(alert, description=event.description))
+
+
+def _more(track: Track, event: Evidenced | Described, reason: Reason, known: Callable[[Alert], Alert]) -> Decision:
+    """More is known of an alert. One that is over gets a last transition of its own, and the track, which may be in another episode, stays."""
     if track.alert is not None and track.alert.id == event.alert.id:
-        kept = replace(track, alert=_with_clip(track.alert, event.clip))
-        step = _step(kept, Change.UPDATED, event.at, _spoken(track, Reason.EVIDENCE), told=track.withheld is None)
+        step = _step(replace(track, alert=known(track.alert)), Change.UPDATED, event.at, _spoken(track, reason), told=track.withheld is None)
         return replace(step, track=replace(step.track, told_at=track.told_at))  # the alarm itself was not told again: reminders stay due
     if track.test is not None and track.test.id == event.alert.id:
-        test = replace(_with_clip(track.test, event.clip), transition=track.test.transition + 1, changed=event.at)
-        return Decision(track=replace(track, test=test), reason=Reason.EVIDENCE, change=Change.UPDATED, alert=test, told=True)
-    over = replace(_with_clip(event.alert, event.clip), transition=event.alert.transition + 1, changed=event.at)
-    reason = Reason.EVIDENCE if event.told else Reason.UNTOLD
-    return Decision(track=track, reason=reason, change=Change.UPDATED, alert=over, told=event.told)
-
-
-def _with_clip(alert: Alert, clip: Clip) -> Alert:
-    return replace(alert, evidence=(*alert.evidence, clip)[-MAX_CLIPS:])
+        test = replace(known(track.test), transition=track.test.transition + 1, changed=event.at)
+        return Decision(track=replace(track, test=test), reason=reason, change=Change.UPDATED, alert=test, told=True)
+    over = replace(known(event.alert), transition=event.alert.transition + 1, changed=event.at)
+    return Decision(track=track, reason=reason if event.told else Reason.UNTOLD, change=Change.UPDATED, alert=over, told=event.told)
 
 
 def reminded(track: Track, at: Moment) -> Decision:

@@ -1,4 +1,4 @@
-"""What can happen to a track: a judgement, a person's command, time, evidence, or the end of its policy. Events carry their time with them."""
+"""What can happen to a track: a judgement, a command, time, evidence, a description, or the end of its policy. Events carry their time with them."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -7,6 +7,7 @@ from typing import Literal
 
 from alerts.alert import Alert
 from alerts.evidence import Clip
+from analyzers.description import Description
 from analyzers.judgement import Judgement
 from sensors.moment import Moment
 
@@ -88,4 +89,18 @@ class Evidenced:
     at: Moment
 
 
-Event = Judged | Commanded | Ticked | Withdrawn | Evidenced
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Described:
+    """A judge has described an alert's opening, or what it has said is to be forgotten. The alert may be over by then."""
+
+    kind: Literal["described"] = "described"
+    alert: Alert
+    """As it stood after its newest transition."""
+    told: bool
+    """Whether anything of the alert has been told."""
+    description: Description | None
+    """None: there is none any more."""
+    at: Moment
+
+
+Event = Judged | Commanded | Ticked | Withdrawn | Evidenced | Described

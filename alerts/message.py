@@ -34,6 +34,8 @@ def message(notification: Notification, box: str, timezone: tzinfo) -> Message:
     """What is written. Times are the site's own."""
     alert, change = notification.alert, notification.change
     lines = [alert.summary, f"opened {alert.opened.utc.astimezone(timezone):%Y-%m-%d %H:%M:%S}"]
+    if said := alert.description:
+        lines += [f"the model says: {said.what}", *([f"to do first: {said.first}"] if said.first else [])]
     if change is not Change.OPENED:
         lines.append(f"{WORDS[change]} {alert.changed.utc.astimezone(timezone):%Y-%m-%d %H:%M:%S}")
     if alert.acknowledged_by:

@@ -24,6 +24,10 @@ class Reason(StrEnum):
     """More is known of an open alarm."""
     EVIDENCE = "evidence"
     """A clip of it is on the disk."""
+    DESCRIBED = "described"
+    """A judge has described its opening."""
+    FORGOTTEN = "forgotten"
+    """What was said of its opening is forgotten, as somebody has asked for."""
     WITHDRAWN = "withdrawn"
     """The policy, or its view, is no longer in the configuration; or a model opened the alarm and there is none any more."""
 

@@ -20,8 +20,8 @@ What a state does with an event (a blank: nothing changes, and the decision's re
 
 Yes from anybody counts. No counts towards clearing only from a judge that ranks at least as high as the one that opened the
 alarm, and only in a window that is not older than what was counted. UNSURE, FAILED and NOT_ASKED neither count nor reset.
-NO_DATA clears nothing and makes clearing begin afresh. A withdrawn policy ends its alert, in any state. Evidence changes no
-state; it is told of an alert that is over as well. A test is an alert beside the state: it opens and ends, and nothing else hears of it.
+NO_DATA clears nothing and makes clearing begin afresh. A withdrawn policy ends its alert, in any state. Evidence and descriptions
+change no state; they are told of an alert that is over as well. A test is an alert beside the state: it opens and ends, and nothing else hears of it.
 """
 
 from dataclasses import replace
@@ -31,7 +31,7 @@ from alerts import episode
 from alerts.alert import AlertState
 from alerts.command import commanded
 from alerts.decision import Context, Decision
-from alerts.event import Commanded, Event, Evidenced, Judged, Ticked, Withdrawn
+from alerts.event import Commanded, Described, Event, Evidenced, Judged, Ticked, Withdrawn
 from alerts.reason import Reason
 from alerts.tick import ticked
 from alerts.track import Answer, Track
@@ -59,6 +59,8 @@ def decide(track: Track, event: Event, policy: Policy, context: Context) -> Deci
             return withdraw(track, event.at)
         case Evidenced():
             return episode.evidenced(track, event)
+        case Described():
+            return episode.described(track, event)
 
 
 def withdraw(track: Track, at: Moment) -> Decision:

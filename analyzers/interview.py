@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
+from analyzers.description import Description, Undescribed
 from analyzers.judgement import Judgement
 from analyzers.policy import Policy, PolicyId
+from sensors.slots import SlotLayout
 from sensors.window import SensorId, ViewId, Window
 
 
@@ -46,6 +48,8 @@ class JudgeSettings:
     threads: int = 1
     """Threads for the arithmetic of a CPU."""
     second_look: SecondLook | None = None
+    describes: bool = False
+    """Whether it will be asked to describe hits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +86,50 @@ class Batch:
     kind: Literal["batch"] = "batch"
     id: int
     asks: tuple[Ask, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """A hit that is to be described. One at a time: the next is sent when there is news of the end of this one."""
+
+    kind: Literal["wish"] = "wish"
+    id: int
+    ask: Ask
+    """With one policy."""
+    language: str = ""
+    """In which to write, by its name for people; empty: that of the policy's question."""
+    until_ns: int
+    """Boot time after which nobody wants it any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forgo:
+    """The wish that is under way is not wanted any more."""
+
+    kind: Literal["forgo"] = "forgo"
+    id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Perceived:
+    """The judge has read all that it needs of a wish's window: its slots are needed no longer."""
+
+    kind: Literal["perceived"] = "perceived"
+    id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WishEnded:
+    """The end of a wish: a description, or why there is none."""
+
+    kind: Literal["ended"] = "ended"
+    id: int
+    description: Description | None = None
+    why: Undescribed | None = None
+    took_s: float = 0.0
+    """Time of the judge that it took."""
+    first_word_ns: int | None = None
+    """Boot time at which the first word was there; None where none was."""
 
 
 class JudgeCondition(StrEnum):
@@ -128,3 +176,9 @@ class Answers:
     halvings: Mapping[Halved, int] = field(default_factory=dict)
     """How often too little memory was left, and what was halved then."""
     more: bool = False
+
+
+Heard = JudgeSettings | Policies | SlotLayout | Detach | Batch | Wish | Forgo
+"""What the judge process hears."""
+Said = JudgeNews | Answers | Perceived | WishEnded
+"""What it says."""

@@ -12,32 +12,28 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn
 
-from analyzers.interview import Answers, Batch, Detach, JudgeCondition, JudgeNews, JudgeSettings, Policies
-from analyzers.judge import Question
+from analyzers.desk import Desk
+from analyzers.interview import Answers, Batch, Forgo, Heard, JudgeCondition, JudgeNews, JudgeSettings, Said, Wish
 from analyzers.judgement import Cause
 from analyzers.omni.beside import plan_beside
 from analyzers.omni.plan import ModelError, plan, this_machine
-from analyzers.policy import Policy, PolicyId
-from sensors.slots import SlotLayout, Slots
-from sensors.window import SensorId
 from sensors.wire import MAX_DATAGRAM_BYTES, Codec, WireError, receive
 
 if TYPE_CHECKING:  # torch takes seconds to load: not before the supervisor has been told that something happens
+    from analyzers.omni.scribe import Scribe
     from analyzers.omni.second_look import SecondOpinion
     from analyzers.omni.weights import Loaded
 
-SAYS: Codec[JudgeNews | Answers] = Codec(JudgeNews | Answers)
-HEARS: Codec[JudgeSettings | Policies | SlotLayout | Detach | Batch] = Codec(JudgeSettings | Policies | SlotLayout | Detach | Batch)
-Message = JudgeSettings | Policies | SlotLayout | Detach | Batch
+SAYS: Codec[Said] = Codec(Said)
+HEARS: Codec[Heard] = Codec(Heard)
 
 MAX_WAITING = 8
-"""Batches. The supervisor asks one at a time."""
+"""Batches and wishes. The supervisor asks for one of each at a time."""
 MAX_DETAIL = 300
 MAX_FAULTS = 3
 """Batches in a row of which nothing could be judged. Then the process starts again: a card that has failed once fails for ever."""
@@ -45,37 +41,7 @@ MAX_FAULTS = 3
 log = logging.getLogger("omniwatch.judge")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)  # a mapping of memory has no equality
-class Desk:
-    """What the judge knows besides its model. Each batch is answered with what was known when it came."""
-
-    policies: Mapping[PolicyId, Policy] = field(default_factory=dict)
-    slots: Mapping[SensorId, Slots] = field(default_factory=dict)
-
-    def after(self, message: JudgeSettings | Policies | SlotLayout | Detach, descriptors: Sequence[int]) -> "Desk":
-        """The desk once `message` is known. WireError, OSError or ValueError where it cannot be."""
-        match message:
-            case JudgeSettings():
-                raise WireError("settings come first, and once")
-            case Policies():
-                known = {} if message.first else dict(self.policies)
-                return replace(self, policies=known | {policy.id: policy for policy in message.policies})
-            case SlotLayout():
-                if len(descriptors) != 1:
-                    raise WireError(f"the slots of {message.sensor} came with {len(descriptors)} descriptors")
-                return replace(self, slots={**self.slots, message.sensor: Slots(message, descriptors[0], writable=False)})
-            case Detach():
-                return replace(self, slots={sensor: slots for sensor, slots in self.slots.items() if sensor != message.sensor})
-
-    def questions(self, batch: Batch) -> tuple[Question, ...]:
-        """The questions of a batch. A policy that is not known is left out; the supervisor counts what it gets no answer to as failed."""
-        return tuple(
-            Question(window=ask.window, view=ask.view, policies=tuple(self.policies[name] for name in ask.policies if name in self.policies))
-            for ask in batch.asks
-        )
-
-
-Waiting = queue.Queue[tuple[Batch, Desk]]
+Waiting = queue.Queue[tuple[Batch | Wish | Forgo, Desk]]
 
 
 def listen(end: socket.socket, waiting: Waiting) -> NoReturn:
@@ -85,7 +51,7 @@ def listen(end: socket.socket, waiting: Waiting) -> NoReturn:
         message, descriptors = _hear(end)
         try:
             match message:
-                case Batch():
+                case Batch() | Wish() | Forgo():
                     waiting.put_nowait((message, desk))
                 case _:
                     desk = desk.after(message, descriptors)
@@ -97,7 +63,7 @@ def listen(end: socket.socket, waiting: Waiting) -> NoReturn:
                 os.close(number)
 
 
-def _hear(end: socket.socket) -> tuple[Message, list[int]]:
+def _hear(end: socket.socket) -> tuple[Heard, list[int]]:
     try:
         data, descriptors, _, _ = socket.recv_fds(end, MAX_DATAGRAM_BYTES + 1, 4)
     except OSError:
@@ -141,7 +107,7 @@ def load(settings: JudgeSettings) -> "Loaded":
     """Load torch and the model. ModelError, or what their imports raise."""
     os.environ["HF_HUB_OFFLINE"] = "1"  # before anything reads it: no library asks a hub for a kernel or a file, whoever started us
     # What can be told without torch is told at once.
-    planned = plan(Path(settings.model), settings.quantization, this_machine(settings.device))
+    planned = plan(Path(settings.model), settings.quantization, this_machine(settings.device), describes=settings.describes)
     if settings.second_look:
         plan_beside(planned, settings.second_look)
     for chatty in ("bitsandbytes", "transformers", "torch"):
@@ -166,19 +132,30 @@ def load_second(settings: JudgeSettings) -> "SecondOpinion | None":
     from analyzers.omni.second_look import SecondOpinion  # noqa: PLC0415
 
     torch.cuda.empty_cache()  # what loading the first took for a moment is not free for the card before that
-    return SecondOpinion(weights.load(replace(settings, model=look.model, quantization=look.quantization, second_look=None)), look)
+    return SecondOpinion(weights.load(replace(settings, model=look.model, quantization=look.quantization, second_look=None, describes=False)), look)
 
 
-def answer_forever(end: socket.socket, loaded: "Loaded", waiting: Waiting, second: "SecondOpinion | None") -> NoReturn:
-    """Answer batches. SystemExit where nothing can be judged any more."""
-    from analyzers.omni.judge import OmniJudge  # noqa: PLC0415
+def new_scribe(end: socket.socket, loaded: "Loaded", settings: JudgeSettings) -> "Scribe":
+    """Who takes what waits, and describes hits where that is wanted. ModelError where this model cannot."""
+    from analyzers.omni.prompt import PromptError  # noqa: PLC0415
+    from analyzers.omni.scribe import Scribe  # noqa: PLC0415
     from analyzers.omni.sight import Pairs  # noqa: PLC0415
 
-    faults, pairs = 0, Pairs(loaded.family)
+    try:
+        return Scribe(loaded, Pairs(loaded.family), lambda news: say(end, SAYS.encode(news)), describes=settings.describes)
+    except PromptError as error:
+        raise ModelError(f"this model cannot describe hits: {error}; write `describe: false`") from None
+
+
+def answer_forever(end: socket.socket, scribe: "Scribe", waiting: Waiting, second: "SecondOpinion | None") -> NoReturn:
+    """Answer batches. SystemExit where nothing can be judged any more."""
+    from analyzers.omni.judge import OmniJudge  # noqa: PLC0415
+
+    faults, loaded = 0, scribe.loaded
     while True:
-        batch, desk = waiting.get()
+        batch, desk = scribe.next_batch(waiting)
         asked = desk.questions(batch)
-        found = OmniJudge(loaded, desk.slots, pairs).answer(asked)
+        found = OmniJudge(loaded, desk.slots, scribe.pairs).answer(asked)
         if second:
             found = second.over(asked, found, desk.slots)
         answers = Answers(
@@ -220,6 +197,7 @@ def main() -> None:
     try:
         loaded = load(settings)
         second = load_second(settings)
+        scribe = new_scribe(end, loaded, settings)
     except (ModelError, ImportError, MemoryError) as error:
         log.error("no judge: %s", error)  # noqa: TRY400 - it says what to do
         say(end, down(str(error) or "there is not enough memory"))
@@ -232,7 +210,7 @@ def main() -> None:
         device=loaded.device.type,
     )
     say(end, SAYS.encode(ready))
-    answer_forever(end, loaded, waiting, second)
+    answer_forever(end, scribe, waiting, second)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from analyzers.omni.plan import amount
 from appliance import __version__
 from appliance.broker.link import BrokerLink, Sights
 from appliance.children.fleet import Fleet, Uses
-from appliance.children.judge_link import JudgeLink, Work
+from appliance.children.judge_link import JudgeLink
 from appliance.children.supervisor import Pulse, Systemd, keep, ping
 from appliance.clock import BoxClock
 from appliance.config.configuration import Configuration
@@ -65,7 +65,7 @@ class Box:
         self._systemd = Systemd()
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
-        self._judge = JudgeLink(self._judge_changed, self._measured)
+        self._judge = JudgeLink(self._judge_changed, lambda work: self._report.measured(work))  # noqa: PLW0108 - there is no report yet
         self._metrics.judge_process(lambda: self._judge.pid)
         self._judge_problem = ""
         self._link: BrokerLink | None = None
@@ -107,7 +107,7 @@ class Box:
         self._keeping = Keeping(self._among(), configuration.state)
         self._deliveries = Deliveries()
         self._self_test = SelfTest(self._tests_itself_by())
-        self._pipeline.release = self._release
+        self._pipeline.holding.release = self._release
         self._health = Health(self._looks(), self._fleet, configuration.state, self._clock)
         if start := self._store.opened.gap_from:
             self._health.gap = Gap(start=start, end=now(), restarted=True)
@@ -133,7 +133,7 @@ class Box:
         loops: dict[str, Coroutine[None, None, None]] = {
             "second": self._seconds(),
             "questions": self._pipeline.judge_forever(lambda: self._pulse.beat("judge")),
-            "judge": keep("judge", self._judge.run_once, Backoff(first_s=1.0, most_s=60.0), self._judge_lost),
+            "judge": keep("judge", self._judge.run_once, Backoff(first_s=1.0, most_s=60.0), lambda _problem: self._metrics.judge_restarts.inc()),
             "store": self._store.run(self._clock.now, lambda: self._pulse.beat("store")),
             "evidence": keep("evidence", self._keeping.run, Backoff()),
             "disk": self._health.watch_disk(),
@@ -264,12 +264,6 @@ class Box:
         elif news.condition is JudgeCondition.DOWN and news.detail != said:  # once an outage, however often it is tried again
             log.warning("the judge is down: %s; cues stand in", news.detail)
 
-    def _judge_lost(self, _problem: str) -> None:
-        self._metrics.judge_restarts.inc()
-
-    def _measured(self, work: Work) -> None:
-        self._report.measured(work)
-
     def _told(self, notification: Notification, delivery: Delivery) -> None:
         self._report.told(notification, delivery)
         self._health.delivered(delivery)
@@ -277,7 +271,13 @@ class Box:
 
     def _among(self) -> Among:
         return Among(
-            store=self._store, pipeline=self._pipeline, fleet=self._fleet, clock=self._clock, metrics=self._metrics, watch=lambda: self._watch
+            store=self._store,
+            pipeline=self._pipeline,
+            fleet=self._fleet,
+            judge=self._judge,
+            clock=self._clock,
+            metrics=self._metrics,
+            watch=lambda: self._watch,
         )
 
     def _looks(self) -> Looks:

@@ -169,6 +169,9 @@ def _totals(found: Outlook, configuration: Configuration) -> Iterator[str]:
         yield f"The judge gets {rest:.0f} tokens/s while nothing stirs, and at most {most:.0f} tokens/s from {windows_s:.2g} windows/s."
         yield "Questions are counted as about four letters a token; cameras as 16:9."
         yield "Thresholds are untested under this model and these views: `omniwatch judge RECORDING --config CONFIG` shows what they would have done."
+        if configuration.judge.describes:
+            language = configuration.judge.language or "the language of its question"
+            yield f"Alarms of the model are described by it in {language}, behind the first message and in a fifth of its time at most."
     else:
         yield f"Cues answer {windows_s:.2g} windows/s; they cost next to nothing."
     yield from _told(configuration)
@@ -213,7 +216,7 @@ def _model(configuration: Configuration, console: Console) -> None:
     if judge.model is None:
         return
     try:
-        planned = plan(judge.model, judge.quantization, this_machine(judge.device))
+        planned = plan(judge.model, judge.quantization, this_machine(judge.device), describes=judge.describes)
         console.print(f"Model: {escape(str(planned))}", highlight=False)
         if judge.second_look:
             beside = f"{plan_beside(planned, judge.second_look)} beside it"

@@ -13,7 +13,8 @@ from analyzers.interview import Halved
 from analyzers.judgement import Cause, JudgeKind, Judgement, Verdict
 from appliance import __version__
 from appliance.alarm_figures import AlarmFigures
-from appliance.config.configuration import JudgeConfig
+from appliance.config.judge_form import JudgeConfig
+from appliance.describing_figures import DescribingFigures
 from appliance.evidence.figures import EvidenceFigures
 from appliance.metrics_server import MetricsServer
 from appliance.outbox import ChannelStatistics
@@ -55,6 +56,7 @@ class Metrics:
         self._judging(registry)
         self.alarms = AlarmFigures(registry)
         self.evidence = EvidenceFigures(registry)
+        self.describing = DescribingFigures(registry)
         self._box(registry)
 
     def _sensors(self, registry: CollectorRegistry) -> None:

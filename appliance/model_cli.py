@@ -23,13 +23,14 @@ How = Annotated[Quantization, typer.Option("--quantization", help="How its weigh
 
 
 @models.command()
-def plan(
+def plan(  # noqa: PLR0913 - a command's options
     model: ModelPath,
     *,
     quantization: How = Quantization.NF4,
     window: Annotated[list[str] | None, typer.Option("--window", help="A window's length, such as 8s; may be given several times.")] = None,
     policies: Annotated[int, typer.Option("--policies", help="Questions a window.", min=1, max=MAX_POLICIES)] = 16,
     gpu: Annotated[float | None, typer.Option("--gpu", help="Plan for a card with so many GB, not for this machine.", min=1, max=10_000)] = None,
+    describe: Annotated[bool, typer.Option("--describe", help="Plan for a judge that describes alarms as well.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
 ) -> None:
     """Say what a model will take here before it is loaded: memory by part, for windows of several lengths, and what to change if it does not fit."""
@@ -39,7 +40,8 @@ def plan(
     from appliance.model_plan import WINDOWS_S, outline, show
 
     try:
-        found = outline(model, quantization, _seconds(window) or WINDOWS_S, policies, gpu_bytes=round(gpu * 1e9) if gpu else None)
+        gpu_bytes = round(gpu * 1e9) if gpu else None
+        found = outline(model, quantization, _seconds(window) or WINDOWS_S, policies, gpu_bytes=gpu_bytes, described=describe)
     except ModelError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None

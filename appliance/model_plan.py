@@ -1,7 +1,7 @@
 """What `omniwatch plan` says of a model, as a value and as tables. It loads no torch and starts nothing."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich import box
@@ -72,17 +72,21 @@ class ModelPlan:
     library_bytes: int
     loading_peak_bytes: int
     policies: int
+    described: bool
+    """Whether hits are described too."""
     windows: tuple[WindowLine, ...]
     fits: bool
     advice: str
     """What to change where it does not fit."""
 
 
-def outline(model: Path, quantization: Quantization, lengths: Sequence[float], policies: int, *, gpu_bytes: int | None = None) -> ModelPlan:
+def outline(
+    model: Path, quantization: Quantization, lengths: Sequence[float], policies: int, *, gpu_bytes: int | None = None, described: bool = False
+) -> ModelPlan:
     """The plan of the model in a folder, for windows of `lengths`, in seconds, on this machine or a card. ModelError where nothing can be planned."""
     found = sketch(model)
     machine = Machine(device="cuda", memory_bytes=gpu_bytes) if gpu_bytes else this_machine()
-    occasions = [Occasion.lasting(length, policies, found.family) for length in lengths]
+    occasions = [replace(Occasion.lasting(length, policies, found.family), described=described) for length in lengths]
     how = found.quantization or quantization
     plans = [survey(found, how, machine, occasion.batched()) for occasion in occasions]
     alone = [survey(found, how, machine, occasion).work_bytes for occasion in occasions]
@@ -102,6 +106,7 @@ def outline(model: Path, quantization: Quantization, lengths: Sequence[float], p
         library_bytes=machine.library_bytes,
         loading_peak_bytes=machine.library_bytes + made.weight_bytes + made.loading_bytes,
         policies=policies,
+        described=described,
         windows=tuple(_line(*each) for each in zip(lengths, occasions, alone, plans, strict=True)),
         fits=made.fits,
         advice="" if made.fits else advice(found, made, occasions[0].batched()),
@@ -168,6 +173,8 @@ def _windows(found: ModelPlan) -> Table:
 def _words(found: ModelPlan) -> Iterator[str]:
     yield f"Loading takes {amount(found.loading_peak_bytes)} for a moment; {amount(found.library_bytes)} of that and of `at most` are libraries."
     yield f"Windows have sound, pictures of 576x320 once a second, and {found.policies} questions of 64 tokens."
+    if found.described:
+        yield "A window that is being described keeps its keys and values beside a batch; that is in the figures."
     if any(line.published_bf16_gb for line in found.windows):
         yield WHY_LESS.format(left_out=found.left_out)
     if not found.fits:

@@ -9,10 +9,8 @@ It knows no process, no broker and no database, only the seams in front of them.
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Protocol
 
 from alerts.audience import Audience, notifications
 from alerts.builtin import CUES_ONLY, FEED
@@ -29,46 +27,17 @@ from analyzers.policy import Policy
 from analyzers.queue import Dropped, Queue
 from appliance.children.judge_link import AsyncJudge
 from appliance.clock import Clock
+from appliance.holding import Holding
+from appliance.seams import Ledger, Observer, SecondStep, Teller
 from appliance.store.store import StoreFailed
 from appliance.watch import Watch
 from sensors.moment import Moment
-from sensors.window import SensorId, ViewId, Window, WindowId
+from sensors.window import SensorId, ViewId, Window
 
 log = logging.getLogger("omniwatch")
 
 BATCH = 8
 """Questions a batch at most: views, each with all of its policies."""
-
-
-class Ledger(Protocol):
-    """What is written before anybody is told. The store."""
-
-    @property
-    def away(self) -> str:
-        """Why what is committed is forgotten at the next start, and is told as such; empty where it is durable."""
-
-    async def commit(self, decisions: Sequence[Decision], notifications: Sequence[Notification] = ()) -> None:
-        """All or nothing; StoreFailed if it is not known to be durable."""
-
-    def judged(self, judgement: Judgement) -> None:
-        """Keep a judgement."""
-
-    def noted(self, track: Track) -> None:
-        """Keep a track that changed without a transition."""
-
-
-class Teller(Protocol):
-    """Where notifications go once they are written. The outbox."""
-
-    def wake(self) -> None:
-        """There is something new to tell."""
-
-    def tell_undurable(self, notification: Notification) -> None:
-        """Tell it although it could not be written."""
-
-
-Observer = Callable[[Judgement | Decision], None]
-"""Is shown everything that was decided, after it was: metrics, the timeline of a replay."""
 
 
 class Pipeline:
@@ -87,13 +56,13 @@ class Pipeline:
         self._tracks: dict[Key, Track] = {}
         self._told: set[Key] = set()
         self._gates = Gates()
-        self._holds: Counter[WindowId] = Counter()
+        self.holding = Holding()
         self._something = asyncio.Event()
         self._folding = asyncio.Lock()
         self._under_way: set[asyncio.Task[tuple[Decision, ...]]] = set()
         self.audiences: tuple[Audience, ...] = ()
         self.observers: list[Observer] = []
-        self.release: Callable[[SensorId, WindowId], None] = lambda _sensor, _window: None
+        self.second_step: SecondStep | None = None
         self.stirs: Callable[[Window], bool | None] = lambda _window: None
         """What the camera itself says of a window; None: nothing."""
         self.mode: str | None = None
@@ -144,17 +113,17 @@ class Pipeline:
     async def window(self, window: Window) -> None:
         """Gate a window's policies, view by view: answer from cues, put into the queue, or say why it was not asked."""
         answered: list[Judgement] = []
-        self._holds[window.id] += 1  # ours, until every view has been seen: a question may leave the queue as soon as it is put
+        self.holding.hold(window)  # ours, until every view has been seen: a question may leave the queue as soon as it is put
         for part in window.views:
             by_cues, by_judge = self._sorted(part.id)
             free, refused = self._gated(part.id, window, by_cues, free=True)
             question, quiet = self._gated(part.id, window, by_judge, free=False)
             answered += [*refused, *self._cues.judge((free,)), *quiet]
             if question.policies:
-                self._holds[window.id] += 1
+                self.holding.hold(window)
                 answered += self._unasked(self.queue.put(question))
-        self._let_go(window)
-        self._something.set()
+        self.holding.let_go(window)
+        self.stir()
         await self.answers(answered)
 
     def _sorted(self, view: ViewId) -> tuple[tuple[Policy, ...], tuple[Policy, ...]]:
@@ -176,16 +145,13 @@ class Pipeline:
         """The judgements of questions that left the queue unasked; their windows are let go."""
         out: list[Judgement] = []
         for drop in dropped:
+            if drop.low:
+                if self.second_step:
+                    self.second_step.dropped(drop.question, drop.cause)
+                continue
             out += self._gates.dropped(drop.question, drop.cause)
-            self._let_go(drop.question.window)
+            self.holding.let_go(drop.question.window)
         return out
-
-    def _let_go(self, window: Window) -> None:
-        """Give up one of a window's holds; its slots are released when none is left."""
-        self._holds[window.id] -= 1
-        if self._holds[window.id] <= 0:
-            del self._holds[window.id]
-            self.release(window.sensor, window.id)
 
     async def drop(self, sensor: SensorId) -> None:
         """The slots of a sensor are void: what waits in the queue cannot be asked any more."""
@@ -195,16 +161,23 @@ class Pipeline:
         """Ask one batch, if something waits; whether something did. The judge is away: cues answer, or (`waits_for_judge`) it waits on."""
         judge = self.judge
         waits = judge is not None and not judge.ready and self.waits_for_judge
-        taken = self.queue.take(self._clock.now().boot_ns, 0 if waits else BATCH)
+        second = self.second_step
+        taken = self.queue.take(self._clock.now().boot_ns, 0 if waits else BATCH, low=second is not None and second.is_free)
         judgements = self._unasked(taken.shed)
+        if taken.low and second:
+            second.begin(taken.low)
         if taken.batch:
             # Nothing is awaited between taking and asking: a sensor that starts again meanwhile would give the judge other slots.
             asks = judge if judge and (judge.ready or self.waits_for_judge) else None
             judgements += await asks.judge(taken.batch) if asks else self._cues.judge(taken.batch)
-            for question in taken.batch:
-                self._let_go(question.window)
-        await self.answers(judgements)
+        await self.answers(judgements)  # a hit's window is held until it is known whether more is to be said of it
+        for question in taken.batch:
+            self.holding.let_go(question.window)
         return bool(taken.batch)
+
+    def stir(self) -> None:
+        """There may be something to ask."""
+        self._something.set()
 
     async def judge_forever(self, turned: Callable[[], None], idle_s: float = 1.0) -> None:
         """Ask as long as there is something to ask; `turned` is called after each turn, idle or busy."""

@@ -4,6 +4,7 @@ import logging
 from dataclasses import dataclass
 
 from alerts.alert import Alert, Change
+from alerts.announcement import one_line
 from alerts.channels.current import Figures
 from alerts.decision import Decision
 from alerts.names import SELF_TEST
@@ -22,6 +23,9 @@ log = logging.getLogger("omniwatch")
 
 CALLS = (Change.OPENED, Change.REOPENED, Change.REMINDED, Change.UPDATED, Change.UNSHELVED)
 """Changes that call for somebody; the others are good to know."""
+KNOWN = (Reason.EVIDENCE, Reason.DESCRIBED, Reason.FORGOTTEN)
+"""Reasons of updates that are good to know."""
+MAX_SAID = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,9 +41,10 @@ class Parts:
 
 def put_down(what: Decision, alert: Alert) -> None:
     """A change for the journal, each thing once: what calls for somebody as a warning, with how sure the answers were."""
-    calls = what.change in CALLS and what.reason is not Reason.EVIDENCE
+    calls = what.change in CALLS and what.reason not in KNOWN
     why = f"{what.reason}, {alert.how_sure}" if calls and alert.how_sure else what.reason
-    note = f": {what.track.note}" if calls and what.track.note else ""
+    said = one_line(alert.description.text, MAX_SAID) if alert.description and what.reason is Reason.DESCRIBED else ""
+    note = f": {what.track.note}" if calls and what.track.note else f": the model says: {said}" if said else ""
     what_happened = f"{'TEST, ' if alert.test else ''}{alert.severity} {what.change}"
     level, facts = logging.WARNING if calls else logging.INFO, {"facts": about(what, alert)}
     log.log(level, "%s: %s on %s (%s)%s", what_happened, alert.policy, alert.view, why, note, extra=facts)

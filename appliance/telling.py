@@ -10,6 +10,7 @@ from alerts.channels.onvif import CHANGES, OnvifChannel
 from alerts.channels.people import PeopleChannel
 from alerts.channels.speech import SpeechChannel
 from alerts.notification import Channel
+from alerts.reason import Reason
 from appliance.config.configuration import Configuration
 from appliance.watch import watch
 
@@ -17,6 +18,8 @@ MQTT = "mqtt"
 ONVIF = "onvif"
 OVER_MQTT = (MQTT, ONVIF)
 SPEECH = "speech"
+SMALL = frozenset({Reason.DESCRIBED, Reason.FORGOTTEN})
+"""No messages of their own for people: a description is in the next one, which with `updated` is that of the clip."""
 SPOKEN = frozenset({Change.OPENED, Change.REOPENED, Change.REMINDED})
 
 
@@ -60,7 +63,7 @@ def audiences(configuration: Configuration) -> tuple[Audience, ...]:
     if speech := configuration.speech:
         found.append(Audience(channel=SPEECH, changes=SPOKEN, least=speech.least, quiet=speech.quiet, lasting=speech.max_age))
     people = (
-        Audience(channel=person.name, changes=person.tell, least=person.least, quiet=person.quiet, lasting=person.max_age)
+        Audience(channel=person.name, changes=person.tell, least=person.least, deaf=SMALL, quiet=person.quiet, lasting=person.max_age)
         for person in configuration.people
     )
     return (*found, *people)

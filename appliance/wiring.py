@@ -18,8 +18,10 @@ from analyzers.queue import Queue
 from appliance import __version__
 from appliance.children.judge_link import AsyncJudge, Budget
 from appliance.clock import Clock
-from appliance.config.configuration import Configuration, JudgeConfig
-from appliance.pipeline import Ledger, Pipeline, Teller
+from appliance.config.configuration import Configuration
+from appliance.config.judge_form import JudgeConfig
+from appliance.pipeline import Pipeline
+from appliance.seams import Ledger, Teller
 from appliance.telling import Telling, audiences
 from appliance.voice import ProgramVoice
 from sensors.moment import Moment
@@ -40,7 +42,12 @@ def judge_settings(judge: JudgeConfig) -> JudgeSettings | None:
     if judge.kind is not JudgeKind.OMNI or judge.model is None:
         return None
     return JudgeSettings(
-        model=str(judge.model), quantization=judge.quantization, device=judge.device, threads=judge.threads, second_look=judge.second_look
+        model=str(judge.model),
+        quantization=judge.quantization,
+        device=judge.device,
+        threads=judge.threads,
+        second_look=judge.second_look,
+        describes=judge.describes,
     )
 
 
@@ -54,7 +61,7 @@ def _memory_bytes(judge: JudgeConfig) -> int | None:
     if judge.model is None:
         return None
     try:
-        planned = plan(judge.model, judge.quantization, this_machine(judge.device))
+        planned = plan(judge.model, judge.quantization, this_machine(judge.device), describes=judge.describes)
         peak = peak_of_both(planned, plan_beside(planned, judge.second_look)) if judge.second_look else planned.peak_bytes
         return peak * 3 // 2 + 2_000_000_000
     except ModelError:

@@ -15,6 +15,7 @@ from alerts.channels.topics import Topics
 from alerts.event import MAX_WHO
 from alerts.evidence import Clip
 from alerts.notification import Notification
+from analyzers.description import MAX_TEXT, Description, Third
 from analyzers.judgement import JudgeKind
 from analyzers.policy import PolicyId, Severity
 from sensors.moment import BootId
@@ -36,6 +37,19 @@ class ClipData:
     end: datetime
     masked: bool
     sound: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DescriptionData:
+    """What a model has said of the window that opened the alert: words to be shown and checked by people, never acted upon by a program."""
+
+    what: str
+    first: str
+    """The first thing to do, as the model thinks; may be empty."""
+    where: Third | None
+    """In which third of the view's picture; None where there is none."""
+    since: datetime | None
+    """From when on it is to be seen in the window; None where nobody could say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +82,8 @@ class AlertData:
     """False: the box could not store it; it will not be repeated after a restart."""
     boot_id: BootId
     evidence: tuple[ClipData, ...]
+    description: DescriptionData | None
+    """None until there is one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +134,7 @@ def event_of(notification: Notification, topics: Topics, boot_id: BootId) -> Ale
             durable=notification.durable,
             boot_id=boot_id,
             evidence=tuple(_clip(clip) for clip in alert.evidence),
+            description=described(alert.description),
         ),
     )
 
@@ -132,6 +149,16 @@ def _clip(clip: Clip) -> ClipData:
         end=clip.end.utc,
         masked=clip.masked,
         sound=clip.sound,
+    )
+
+
+def described(description: Description | None) -> DescriptionData | None:
+    """A model's words, bounded and without what could act on whoever shows them."""
+    if description is None:
+        return None
+    since = description.since.utc if description.since else None
+    return DescriptionData(
+        what=plain(description.what, MAX_TEXT), first=plain(description.first, MAX_TEXT), where=description.where, since=since
     )
 
 

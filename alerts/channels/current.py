@@ -10,6 +10,7 @@ from enum import StrEnum
 from pydantic import TypeAdapter
 
 from alerts.alert import AlertId, AlertState
+from alerts.channels.cloudevents import DescriptionData
 from analyzers.policy import PolicyId, Severity
 from sensors.fault import FaultReason
 from sensors.moment import BootId
@@ -63,6 +64,8 @@ class StateData:
     """The number of the alert's newest change: the same as in the event that told it."""
     severity: Severity | None
     summary: str | None
+    description: DescriptionData | None
+    """What a model has said of what opened it; None where it has not."""
     log_odds: float | None
     """The score, as natural log-odds of yes against no."""
     opened: datetime | None

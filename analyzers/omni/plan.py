@@ -81,10 +81,13 @@ class Plan:
         )
 
 
-def plan(folder: Path, quantization: Quantization, machine: Machine | None = None) -> Plan:
-    """The plan of the model in `folder` on this machine. ModelError where it is missing, incomplete, of a kind that cannot judge, or too big."""
+def plan(folder: Path, quantization: Quantization, machine: Machine | None = None, *, describes: bool = False) -> Plan:
+    """The plan of the model in `folder` on this machine. ModelError where it is missing, incomplete, of a kind that cannot judge, or too big.
+
+    `describes`: it will describe hits as well.
+    """
     found = read(folder)
-    made = survey(found, quantization, machine or this_machine())
+    made = survey(found, quantization, machine or this_machine(), Occasion(described=describes).batched())
     if not made.fits:
         raise ModelError(f"{folder} is too big for this machine: {made}; {advice(found, made)}")
     return made

@@ -73,17 +73,27 @@ class Pairs:
         known = {pair: kept[pair] for pair in pairs if pair in kept}
         return Sight(memory=memory, view=view.id, grid=grid, pairs=pairs, known=known, read=read)
 
+    def glance(self, tower: nn.Module, sight: Sight) -> Seen:
+        """What there is to see, of a window that may be older than what is kept: nothing is kept of it. RuntimeError is torch's."""
+        found = self._looked(tower, [sight], MAX_PATCHES)
+        return _joined([found[sight.memory, sight.view, pair] for pair in sight.pairs])
+
     def look(self, tower: nn.Module, sights: Sequence[Sight], most: int = MAX_PATCHES) -> dict[Sight, Seen]:
         """What there is to see in each. A pair that several have in common is looked at once; RuntimeError is torch's.
 
         `most`: patches that go through the tower together, and at least a pair's.
         """
+        found = self._looked(tower, sights, most)
+        self._keep(sights, found)
+        return {sight: _joined([found[sight.memory, sight.view, pair] for pair in sight.pairs]) for sight in sights}
+
+    def _looked(self, tower: nn.Module, sights: Sequence[Sight], most: int) -> dict[Place, Seen]:
+        """The features of every pair: those that are known, and the others."""
         found: dict[Place, Seen] = {(sight.memory, sight.view, pair): seen for sight in sights for pair, seen in sight.known.items()}
         unseen = {(sight.memory, sight.view, pair): values for sight in sights for pair, values in sight.read.items()}
         for places in self._batches(unseen, most):
             found |= zip(places, features(tower, [unseen[place] for place in places], self._sides(places[0]), self._family), strict=True)
-        self._keep(sights, found)
-        return {sight: _joined([found[sight.memory, sight.view, pair] for pair in sight.pairs]) for sight in sights}
+        return found
 
     def _sides(self, place: Place) -> tuple[int, int]:
         """Rows and columns of patches in a pair."""

@@ -59,7 +59,7 @@ def load(settings: JudgeSettings) -> Loaded:
     transformers.logging.disable_progress_bar()
     path = Path(settings.model)
     device = _device(settings.device)
-    planned = plan(path, settings.quantization, _free(device))
+    planned = plan(path, settings.quantization, _free(device), describes=settings.describes)
     found = read(path)
     try:
         model = _thinker(found, settings.quantization, device)

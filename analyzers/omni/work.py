@@ -16,6 +16,8 @@ EXPERTS_AT_ONCE = 8
 """Packed experts that a GPU unpacks and multiplies together, in a scratch that all layers share. A CPU takes them one by one."""
 PREAMBLE_TOKENS = 40
 """System text and the marks around sound and picture."""
+DESCRIPTION_TOKENS = 256
+"""Of a description: the longest policy's text around which it is asked for, and what is written."""
 PAIR_S = 2.0
 """Of a pair at one frame a second, which is the default."""
 
@@ -33,6 +35,8 @@ class Occasion:
     windows: float = 1.0
     """How many such windows; a batch is filled up with others."""
     family: Family = QWEN3_OMNI
+    described: bool = False
+    """Whether one more such window is being described meanwhile."""
 
     @classmethod
     def lasting(cls, seconds: float, policies: int, family: Family) -> "Occasion":
@@ -80,7 +84,8 @@ def work_bytes(thinker: Mapping[str, Any], number_bytes: int, occasion: Occasion
     a_frame = 2 * sound["num_mel_bins"] * sound["downsample_hidden_size"] // 4 if "downsample_hidden_size" in sound else 4 * sound["d_model"]
     head = 16_384 * text["hidden_size"] * 4 if number_bytes < 4 else 0
     a_window = occasion.tokens * a_token + patches * a_patch + frames * a_frame
-    return int(occasion.windows * a_window * number_bytes + head + scratch_bytes(text, number_bytes))
+    cached = cache_bytes(thinker, number_bytes, occasion) if occasion.described else 0
+    return int(occasion.windows * a_window * number_bytes + head + scratch_bytes(text, number_bytes) + cached)
 
 
 def scratch_bytes(text: Mapping[str, Any], number_bytes: int) -> int:
@@ -88,6 +93,13 @@ def scratch_bytes(text: Mapping[str, Any], number_bytes: int) -> int:
     _, inner = _chosen(text)
     matrix = 2 * inner * text["hidden_size"]
     return int(EXPERTS_AT_ONCE * matrix * number_bytes if number_bytes < 4 else (matrix + matrix // 2) * 4)
+
+
+def cache_bytes(thinker: Mapping[str, Any], number_bytes: int, occasion: Occasion) -> int:
+    """What the keys and values of a window take that is being described: they are kept from word to word, and batches come between."""
+    text = thinker["text_config"]
+    tokens = occasion.tokens - occasion.policies * occasion.question_tokens + DESCRIPTION_TOKENS
+    return int(tokens * text["num_hidden_layers"] * 2 * text["num_key_value_heads"] * head_dim(text) * number_bytes)
 
 
 def loading_bytes(thinker: Mapping[str, Any], number_bytes: int) -> int:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from alerts.alert import MAX_SUMMARY
-from alerts.channels.cloudevents import plain
+from alerts.channels.cloudevents import described, plain
 from alerts.channels.current import Current, Figures, HeartbeatData, ModeData, SensorData, StateData, encoded
 from alerts.channels.mqtt import MqttChannel
 from alerts.event import MAX_WHO
@@ -102,6 +102,7 @@ def _state(track: Track) -> StateData:
         transition=alert.transition if alert else None,
         severity=alert.severity if alert else None,
         summary=plain(alert.summary, MAX_SUMMARY) if alert else None,
+        description=described(alert.description) if alert else None,
         log_odds=alert.log_odds if alert else None,
         opened=alert.opened.utc if alert else None,
         since=alert.changed.utc if alert else None,

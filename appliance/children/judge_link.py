@@ -6,16 +6,17 @@ It decides nothing about what to ask. A batch that the judge did not survive is 
 import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
 
 from analyzers.gate import Refusal, unanswered
-from analyzers.interview import Answers, Ask, Batch, Detach, Halved, JudgeCondition, JudgeNews, JudgeSettings, Policies
+from analyzers.interview import Answers, Batch, Detach, Halved, Heard, JudgeCondition, JudgeNews, JudgeSettings, Perceived, Policies, Said, WishEnded
 from analyzers.judge import Question
 from analyzers.judgement import Cause, JudgeKind, Judgement, Verdict
 from analyzers.policy import Policy
 from appliance.children.child import Child, ChildLost, Program
+from appliance.children.wish_link import WishLink, ask_of
 from sensors.slots import SlotLayout
 from sensors.window import SensorId
 from sensors.wire import Codec, WireError
@@ -24,8 +25,8 @@ IDLE_SILENCE_S = 365 * 86400.0
 """An idle judge says nothing. Its deadline counts from the question."""
 GRACE_S = 0.5
 
-SAYS: Codec[JudgeNews | Answers] = Codec(JudgeNews | Answers)
-HEARS: Codec[JudgeSettings | Policies | SlotLayout | Detach | Batch] = Codec(JudgeSettings | Policies | SlotLayout | Detach | Batch)
+SAYS: Codec[Said] = Codec(Said)
+HEARS: Codec[Heard] = Codec(Heard)
 
 
 class AsyncJudge(Protocol):
@@ -86,6 +87,7 @@ class JudgeLink:
         self._tokens = 0
         self._device_bytes = 0
         self._halvings: Mapping[Halved, int] = {}
+        self.wishes = WishLink(lambda message: self._send(HEARS.encode(message)), self._hangs)
 
     def configure(self, settings: JudgeSettings | None, budget: Budget) -> None:
         """Be this judge from now on. A process of other settings ends, and `run_once` with it; another budget costs no model."""
@@ -133,6 +135,7 @@ class JudgeLink:
         finally:
             loading.cancel()
             self._child = None
+            self.wishes.lost()
             if self._answer and not self._answer.done():
                 self._answer.set_exception(ChildLost("judge", "ended in the middle of a batch"))
             if self.news.condition is not JudgeCondition.DOWN and not _is_stopping():
@@ -157,10 +160,12 @@ class JudgeLink:
             self.news = news
             self._changed(news)
 
-    def _hear(self, message: JudgeNews | Answers) -> None:
+    def _hear(self, message: Said) -> None:
         match message:
             case JudgeNews():
                 self._tell(message)
+            case Perceived() | WishEnded():
+                self.wishes.hear(message)
             case Answers():
                 if message.id != self._batches or not self._answer:
                     raise WireError(f"answers batch {message.id}, asked was {self._batches}")
@@ -192,14 +197,19 @@ class JudgeLink:
             cost = {"media_tokens": self._tokens, "device_bytes": self._device_bytes}
             self._measured(Work(questions=len(batch), took_s=took_s, halvings=self._halvings, **cost))
         except TimeoutError:
-            self._tell(JudgeNews(condition=JudgeCondition.DOWN, detail=f"no answer within {self._budget.batch.total_seconds():g} s"))
-            child.kill()
+            self._hangs()
             return failed(batch, Cause.JUDGE_FAULT)
         except ChildLost:
             return failed(batch, Cause.JUDGE_FAULT)
         finally:
             self._answer = None
         return _in_order(batch, answers)
+
+    def _hangs(self) -> None:
+        """It does not answer in its time: it is ended."""
+        self._tell(JudgeNews(condition=JudgeCondition.DOWN, detail=f"no answer within {self._budget.batch.total_seconds():g} s"))
+        if self._child:
+            self._child.kill()
 
     async def _answered(self, answer: asyncio.Future[tuple[Judgement, ...]]) -> tuple[Judgement, ...]:
         """The answer within the deadline; or at once after it, where it was we who stood still while it lay there. TimeoutError else."""
@@ -212,7 +222,7 @@ class JudgeLink:
     def _batch(self, batch: tuple[Question, ...]) -> bytes | None:
         """The datagram of a batch, with no more of each window than is asked about; None where it would be too large for one."""
         try:
-            datagram = HEARS.encode(Batch(id=self._batches + 1, asks=tuple(_ask(question) for question in batch)))
+            datagram = HEARS.encode(Batch(id=self._batches + 1, asks=tuple(ask_of(question) for question in batch)))
         except ValueError:
             if len(batch) == 1:
                 raise
@@ -250,11 +260,6 @@ class JudgeLink:
                 self._child.send(datagram, descriptors)
             except ChildLost as lost:
                 self._child.kill(lost.problem)
-
-
-def _ask(question: Question) -> Ask:
-    window = replace(question.window, views=(question.window.view(question.view),))
-    return Ask(window=window, view=question.view, policies=tuple(policy.id for policy in question.policies))
 
 
 def _is_stopping() -> bool:

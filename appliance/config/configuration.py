@@ -3,7 +3,6 @@
 It opens no sensor, no model and no connection.
 """
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -15,20 +14,20 @@ from alerts.channels.people import PersonSettings
 from alerts.channels.speech import SpeechSettings
 from alerts.channels.topics import Topics
 from alerts.flood import FloodRule
-from analyzers.interview import Quantization, SecondLook
 from analyzers.judgement import JudgeKind
 from analyzers.policy import Policy
 from appliance.config.catalogue import Draft, drafts
 from appliance.config.evidence_form import EvidenceConfig, EvidenceUse, evidence_config
 from appliance.config.filling import fill
 from appliance.config.gate_form import GateConfig
+from appliance.config.judge_form import JudgeConfig, judge_config
 from appliance.config.keyring import Keyring
 from appliance.config.mqtt_form import broker
 from appliance.config.people_form import people
 from appliance.config.problems import ConfigError, HintedError, Problem
 from appliance.config.references import policy_problems, sensor_problems
 from appliance.config.sensor_form import SensorForm, absolute, senses_of
-from appliance.config.site_form import JudgeChoice, JudgeForm, SiteForm, StandIn
+from appliance.config.site_form import SiteForm
 from appliance.config.speech_form import speech_problems
 from appliance.config.yaml_marks import Document, Path_, SecretName, read
 from sensors.secret import Secret
@@ -72,27 +71,6 @@ class SensorConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JudgeConfig:
-    """Who answers."""
-
-    kind: JudgeKind = JudgeKind.CUES
-    model: Path | None = None
-    """The model's folder; it need not be there. None: cues alone judge."""
-    quantization: Quantization = Quantization.NF4
-    device: str = "auto"
-    threads: int = 1
-    max_age: timedelta = timedelta(seconds=20)
-    deadline: timedelta = timedelta(seconds=30)
-    loading: timedelta = timedelta(minutes=30)
-    memory_bytes: int | None = None
-    """What its process may have; None: as the model's size says."""
-    fallback: bool = True
-    """Whether cues stand in while the model is away."""
-    second_look: SecondLook | None = None
-    """Another model for answers in doubt; None: there is none."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class MetricsConfig:
     """Where metrics are served."""
 
@@ -109,7 +87,7 @@ class Configuration:
     box: str
     timezone: str
     sensors: tuple[SensorConfig, ...]
-    judge: JudgeConfig = JudgeConfig()
+    judge: JudgeConfig = field(default=JudgeConfig())
     policies: tuple[Policy, ...] = ()
     """The owner's. Those that watch the watcher are not among them."""
     modes: tuple[str, ...] = ("home",)
@@ -165,7 +143,7 @@ class _Reader:
     problems: list[Problem]
 
     def configuration(self, form: SiteForm, drafted: tuple[Draft, ...]) -> Configuration:
-        judge = self._judge(form.judge)
+        judge = judge_config(form.judge, self.document.file.parent)
         asked = {(sensor, draft.form.zone) for draft in drafted for sensor in draft.form.sensors}
         host, port = form.metrics.listen
         sensors, evidence = form.sensors.items(), evidence_config(form.evidence, self.document.file.parent, self._path(form.state))
@@ -188,22 +166,6 @@ class _Reader:
             state=self._path(form.state),
             flood=form.flood,
             self_test=form.self_test.every if form.self_test else None,
-        )
-
-    def _judge(self, form: JudgeForm) -> JudgeConfig:
-        is_omni = form.kind is JudgeChoice.OMNI
-        return JudgeConfig(
-            kind=JudgeKind(form.kind.value),
-            model=self._path(form.model) if form.model and is_omni else None,
-            quantization=form.quantization,
-            device=form.device.value,
-            threads=form.threads or max(1, (os.cpu_count() or 1) - 1),
-            max_age=form.max_age,
-            deadline=form.deadline,
-            loading=form.loading,
-            memory_bytes=form.memory,
-            fallback=form.fallback is StandIn.CUES,
-            second_look=form.second_look.look(self.document.file.parent, form.deadline) if form.second_look else None,
         )
 
     def _sensor(self, name: str, form: SensorForm, judge: JudgeConfig, asked: set[tuple[str, str | None]]) -> SensorConfig:

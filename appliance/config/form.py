@@ -8,7 +8,9 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler, WithJsonSchema
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from analyzers.policy import Trigger
 
@@ -21,6 +23,14 @@ class Form(BaseModel):
     """A mapping with known keys, each documented by the text under it: editors show it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, use_attribute_docstrings=True)
+
+
+class Switched:
+    """`true` and `false` as well, for editors."""
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """What the form takes, or a truth."""
+        return {"anyOf": [{"type": "boolean"}, *(each for each in handler(core)["anyOf"] if each != {"type": "null"})]}
 
 
 def read_id(text: str) -> str:

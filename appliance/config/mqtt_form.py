@@ -5,12 +5,10 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, InstanceOf, WithJsonSchema
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf, WithJsonSchema
 
 from alerts.channels.mqtt_settings import MqttSettings, Protocol
-from appliance.config.form import FilePath, Form, Line, Truth, Wait, Whole, between
+from appliance.config.form import FilePath, Form, Line, Switched, Truth, Wait, Whole, between
 from appliance.config.problems import Problem
 from appliance.config.yaml_marks import Document, Path_, SecretName
 from sensors.secret import Secret
@@ -44,14 +42,6 @@ def read_switch(value: object) -> object:
     if not isinstance(value, bool | dict):
         raise ValueError("write true, or {prefix: NAME}")  # noqa: TRY004 - the owner's words, told as a problem of the file
     return value if isinstance(value, dict) else {} if value else None
-
-
-class Switched:
-    """`true` and `false` as well, for editors."""
-
-    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        """What the form takes, or a truth."""
-        return {"anyOf": [{"type": "boolean"}, *(each for each in handler(core)["anyOf"] if each != {"type": "null"})]}
 
 
 class HomeAssistantForm(Form):

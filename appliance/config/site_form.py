@@ -2,7 +2,6 @@
 
 import re
 from datetime import timedelta
-from enum import StrEnum
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
@@ -10,42 +9,19 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic.config import JsonDict
 
 from alerts.flood import FloodRule
-from analyzers.interview import Quantization
 from appliance.config.evidence_form import EvidenceForm
-from appliance.config.form import Bytes, FilePath, Form, Id, Wait, Whole, between, read_duration
+from appliance.config.form import FilePath, Form, Id, Wait, between, read_duration
+from appliance.config.judge_form import JudgeChoice, JudgeForm
 from appliance.config.mqtt_form import MqttForm
 from appliance.config.people_form import MAX_PEOPLE, PersonForm
 from appliance.config.policy_form import MAX_MODES, MAX_POLICIES, Entry
 from appliance.config.problems import HintedError, did_you_mean
-from appliance.config.second_look_form import SecondLookForm
 from appliance.config.sensor_form import SensorForm
 from appliance.config.speech_form import SpeechForm
 
 MAX_SITE_SENSORS = 64
 DISARMED = "disarmed"
 FLOOD_SPAN = (timedelta(minutes=1), timedelta(days=1))
-
-
-class JudgeChoice(StrEnum):
-    """Who answers."""
-
-    OMNI = "omni"
-    CUES = "cues"
-
-
-class StandIn(StrEnum):
-    """Who answers while the model cannot."""
-
-    CUES = "cues"
-    NONE = "none"
-
-
-class Device(StrEnum):
-    """Where a model runs."""
-
-    AUTO = "auto"
-    CPU = "cpu"
-    CUDA = "cuda"
 
 
 def read_timezone(name: str) -> str:
@@ -97,33 +73,6 @@ def read_modes(modes: tuple[str, ...]) -> tuple[str, ...]:
     return modes
 
 
-class JudgeForm(Form):
-    """Who answers the policies' questions."""
-
-    kind: JudgeChoice = JudgeChoice.CUES
-    """`omni`: a local Qwen3-Omni or Qwen2.5-Omni model. `cues`: no model, only each policy's `fallback`."""
-    model: FilePath | None = None
-    """The model's folder, relative to this file. Needed with `kind: omni`."""
-    quantization: Quantization = Quantization.NF4
-    """How weights are held: `nf4` (21 GB for 30B-A3B), `nf4-double` (19 GB), `int8` (34 GB) or `none` (63 GB); on a CPU more.
-    `omniwatch plan MODEL` says what any other takes."""
-    device: Device = Device.AUTO
-    """`auto` takes a GPU if there is one; `cuda` insists on it; `cpu`."""
-    threads: Annotated[Whole, Field(ge=1, le=256)] | None = None
-    """Threads for a model on the CPU. Default: all processors but one."""
-    max_age: Wait = timedelta(seconds=20)
-    """A window that has waited so long for the judge is shed and counted."""
-    deadline: Wait = timedelta(seconds=30)
-    """A batch that takes longer ends the judge's process, which is started again."""
-    loading: Wait = timedelta(minutes=30)
-    """How long the model may take to load."""
-    memory: Annotated[Bytes, Field(ge=100_000_000)] | None = None
-    """What the judge's process may have of the box's memory, like `24GB`; one that has more is ended and started again.
-    Default: half as much again as the model should need, and 2 GB."""
-    fallback: StandIn = StandIn.CUES
-    """Who answers while the model loads or is away: `cues`, by each policy's `fallback`, or `none`."""
-    second_look: SecondLookForm | None = None
-    """Another model for answers near a policy's threshold. Default: there is none."""
 
 
 def check_judge(judge: JudgeForm) -> JudgeForm:

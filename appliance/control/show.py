@@ -94,6 +94,8 @@ def _alarms(status: Status) -> Iterator[str]:
     for alarm in status.alarms:
         colour = SEVERE.get(alarm.severity, "white")
         yield f"alarm     [{colour}]{alarm.severity}[/{colour}] {escape(_alarm(alarm))}"
+        if alarm.description:
+            yield f"          the model says: {escape(alarm.description)}"
     if status.alarms_in_all > len(status.alarms):
         yield f"alarm     and {status.alarms_in_all - len(status.alarms)} more"
     if not status.alarms:

@@ -4,10 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from alerts.announcement import one_line
 from alerts.track import Track
 from appliance.children.fleet import SensorStatus
 from sensors.moment import Moment
 
+MAX_DESCRIPTION = 500
 MAX_LINES = 100
 """Alarms, and shelves, that a status holds; of more only the number is told."""
 
@@ -39,6 +41,8 @@ class AlarmLine:
     told: bool
     acknowledged_by: str | None
     summary: str
+    description: str = ""
+    """What the model has said of what opened it."""
     test: bool = False
 
 
@@ -143,6 +147,7 @@ def alarm_lines(tracks: Iterable[Track]) -> tuple[AlarmLine, ...]:
             told=track.withheld is None or alert.test,
             acknowledged_by=alert.acknowledged_by,
             summary=alert.summary,
+            description=one_line(alert.description.text, MAX_DESCRIPTION) if alert.description else "",
             test=alert.test,
         )
         for track, alert in standing

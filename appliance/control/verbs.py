@@ -158,7 +158,7 @@ class Verbs:
         if not removed and order.sensor not in sensors:  # a sensor that was taken out of the file may still have evidence
             hint = did_you_mean(order.sensor, sensors) or f"there is {', '.join(sensors)}"
             return refused(f'no evidence of "{plain(order.sensor, MAX_NAME)}", and no such sensor; {hint}')
-        kept = "what was judged and alarmed stays on record; it holds neither picture nor sound"
+        kept = "what was judged and alarmed stays on record; it holds neither picture nor sound, nor what the model said of them"
         return done(*(f"removed {each}" for each in removed[:50]), f"removed {len(removed)} in all; {kept}")
 
 

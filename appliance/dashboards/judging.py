@@ -110,6 +110,21 @@ JUDGING = Row(
             queries=(Query(expr="sum(rate(omniwatch_judge_media_tokens_total{@}[$__rate_interval]))", legend="tokens"),),
         ),
         Panel(
+            title="Descriptions",
+            shows="Alarms of the model that it has described, those that it has not, by why, and the share of its time that this takes: a fifth at"
+            " most. Stale is a model that is too busy; gone one that came too late for the pictures.",
+            kind=Kind.LINES,
+            width=24,
+            unit=Unit.NUMBER,
+            queries=(
+                Query(expr="sum(increase(omniwatch_descriptions_asked_total{@}[1h]))", legend="asked for in an hour"),
+                Query(expr="sum(increase(omniwatch_descriptions_written_total{@}[1h]))", legend="written"),
+                Query(expr='sum(increase(omniwatch_description_first_word_seconds_bucket{@, le="5.0"}[1h]))', legend="begun within 5 s"),
+                Query(expr="sum by (reason) (increase(omniwatch_descriptions_unwritten_total{@}[1h]))", legend="not: {{reason}}"),
+                Query(expr="sum(rate(omniwatch_descriptions_judge_seconds_total{@}[10m]))", legend="share of the model's time"),
+            ),
+        ),
+        Panel(
             title="Memory",
             shows="Of the box's main process, of the model's process, of its weights, and of the accelerator as far as the model holds it. A line"
             " that climbs for days is a leak.",

@@ -94,7 +94,7 @@ class _Configured:
         if judge.model is None:
             return Finding(what="model", health=Health.OK, says="none: cues alone judge")
         try:
-            planned = plan(judge.model, judge.quantization, this_machine(judge.device))
+            planned = plan(judge.model, judge.quantization, this_machine(judge.device), describes=judge.describes)
             beside = f"; second look: {plan_beside(planned, judge.second_look)} beside it" if judge.second_look else ""
         except ModelError as error:
             return Finding(what="model", health=Health.FAILURE, says=str(error), do="until then cues stand in, and the alarm judge-down says so")

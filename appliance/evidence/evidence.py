@@ -29,6 +29,7 @@ from appliance.evidence.files import apart
 from appliance.evidence.room import EvidenceRoom, Removed
 from appliance.evidence.wants import around, clip_of, last_seconds, order_of, standing
 from appliance.pipeline import Pipeline
+from appliance.standing import as_it_stands
 from appliance.store import clip_rows
 from appliance.store.clip_rows import ClipRow, Gone, Wanted
 from appliance.store.store import Store, StoreFailed
@@ -236,7 +237,7 @@ class Evidence:
 
     async def _tell(self, row: ClipRow, clip: Clip) -> None:
         """Fold it into its alert, open or over, unless that has happened already."""
-        found = await self._alert(row)
+        found = await as_it_stands(row.alert, self._means.pipeline, self._means.store)
         if found is None:
             log.warning("the clip %s cannot be told: its alert is not in the store", row.id)
             return
@@ -246,14 +247,6 @@ class Evidence:
             return
         event = Evidenced(alert=alert, told=told, clip=clip, at=self._means.clock.now())
         await self._means.pipeline.fold([(policy, alert.view, event)])
-
-    async def _alert(self, row: ClipRow) -> tuple[Alert, bool] | None:
-        """The alert of a clip as it stands, and whether anything of it was told."""
-        for track in self._means.pipeline.tracks():
-            for alert in (track.alert, track.test):
-                if alert is not None and alert.id == row.alert:
-                    return alert, track.withheld is None
-        return await self._means.store.do(lambda connection: clip_rows.alert_of(connection, row.alert))
 
     async def _fail(self, row: ClipRow, why: str, detail: str = "") -> None:
         await self._means.store.do(lambda connection: clip_rows.ended(connection, row.id, "failed", Gone(why=f"{why}: {detail}" if detail else why)))

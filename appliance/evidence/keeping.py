@@ -1,5 +1,6 @@
-"""All that the box keeps of what its sensors perceive, as one part: clips of alarms, the room they take, and second streams. Wiring alone."""
+"""All that the box keeps of what its sensors perceive, as one part: clips and descriptions of alarms, and second streams. Wiring alone."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,8 +9,11 @@ from pathlib import Path
 from alerts.decision import Decision
 from analyzers.judgement import Judgement
 from appliance.children.fleet import Fleet
+from appliance.children.judge_link import JudgeLink
 from appliance.clock import Clock
 from appliance.config.configuration import Configuration
+from appliance.describing import Describing
+from appliance.describing import Means as DescribingMeans
 from appliance.evidence.evidence import Evidence, Means
 from appliance.evidence.record_streams import RecordStreams
 from appliance.evidence.room import EvidenceRoom
@@ -27,13 +31,14 @@ class Among:
     store: Store
     pipeline: Pipeline
     fleet: Fleet
+    judge: JudgeLink
     clock: Clock
     metrics: Metrics
     watch: Callable[[], Watch]
 
 
 class Keeping:
-    """Evidence, and whatever fills its segments beside the sensors themselves."""
+    """Evidence, whatever fills its segments beside the sensors themselves, and descriptions."""
 
     def __init__(self, among: Among, state: Path) -> None:
         """Nothing runs until `apply` and `run`."""
@@ -42,16 +47,33 @@ class Keeping:
         room = EvidenceRoom(among.store, state, among.clock.now())
         means = Means(store=among.store, pipeline=among.pipeline, clock=among.clock, watch=among.watch, lost=self._is_lost)
         self.evidence = Evidence(means, room)
-        self.saw: Callable[[Judgement | Decision], None] = self.evidence.saw
+        self.describing = Describing(
+            DescribingMeans(
+                store=among.store,
+                pipeline=among.pipeline,
+                judge=among.judge,
+                clock=among.clock,
+                watch=among.watch,
+                figures=among.metrics.describing,
+            )
+        )
+
+    def saw(self, what: Judgement | Decision) -> None:
+        """Something was decided."""
+        self.evidence.saw(what)
+        self.describing.saw(what)
 
     async def apply(self, configuration: Configuration) -> None:
         """Keep what `configuration` says from now on."""
         self.evidence.configure(configuration)
+        self.describing.configure(configuration.judge)
         await self._streams.apply(configuration.sensors)
 
     async def run(self) -> None:
-        """Make clips for ever."""
-        await self.evidence.run()
+        """Make clips and have alarms described, for ever."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.evidence.run(), name="clips")
+            tasks.create_task(self.describing.run(), name="descriptions")
 
     async def close(self) -> None:
         """End the processes."""
@@ -59,7 +81,8 @@ class Keeping:
 
     async def remove(self, sensor: SensorId, start: datetime, end: datetime) -> Sequence[str]:
         """Forget what is kept of a sensor between two times; says of each thing what it was."""
-        return [str(removed) for removed in await self.evidence.forget(sensor, start, end)]
+        said = await self.describing.forget(sensor, start, end)
+        return [*said, *(str(removed) for removed in await self.evidence.forget(sensor, start, end))]
 
     def full(self) -> str:
         """Why no more is kept; empty while there is room."""

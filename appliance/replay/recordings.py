@@ -141,7 +141,7 @@ class _Run:
         if judge.model is None:
             return
         try:
-            planned = plan(judge.model, judge.quantization, this_machine(judge.device))
+            planned = plan(judge.model, judge.quantization, this_machine(judge.device), describes=judge.describes)
             if judge.second_look:
                 plan_beside(planned, judge.second_look)
         except ModelError as error:

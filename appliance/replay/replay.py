@@ -127,7 +127,7 @@ async def replay(what: Replay, configuration: Configuration, judge: JudgeLink | 
 async def _play(settings: SensorSettings, pipeline: Pipeline, receiver: Replayed) -> None:
     """Run the sensor process over the recording until it says that it has read it to its end."""
     link = SensorLink(settings, None, receiver)
-    pipeline.release = lambda _sensor, window: link.release(window)
+    pipeline.holding.release = lambda _sensor, window: link.release(window)
     playing = asyncio.create_task(link.run_once(), name="recording")
     over = asyncio.create_task(receiver.over.wait(), name="end of the recording")
     try:

@@ -10,11 +10,12 @@ from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf
 
 from alerts.channels.mqtt_settings import MqttSettings
 from appliance.config.form import MAX_ID, FilePath, Form, Id, Line, Truth
+from appliance.config.judge_form import JudgeForm
 from appliance.config.keyring import MAX_SECRET
 from appliance.config.mqtt_form import Host, Port
 from appliance.config.policy_form import MAX_SENSORS
 from appliance.config.sensor_form import SensorForm, Source, WindowForm
-from appliance.config.site_form import JudgeForm, check_judge, read_timezone
+from appliance.config.site_form import check_judge, read_timezone
 from appliance.config.yaml_marks import SecretName
 from sensors.secret import Secret
 from sensors.settings import SoundUse

@@ -16,11 +16,12 @@ from analyzers.interview import Quantization
 from analyzers.omni.folder import read as read_model
 from analyzers.omni.plan import ModelError, plan, this_machine
 from appliance.config.form import MAX_ID, Id, Line
+from appliance.config.judge_form import JudgeChoice
 from appliance.config.mqtt_form import Host
 from appliance.config.policy_form import MAX_SENSORS
 from appliance.config.problems import did_you_mean
 from appliance.config.sensor_form import Source, absolute
-from appliance.config.site_form import JudgeChoice, read_timezone
+from appliance.config.site_form import read_timezone
 from appliance.doctor.finding import Finding, Health
 from appliance.doctor.machine import local_sources
 from appliance.setup.answers import MAX_WATCHED, AnswersForm, BrokerAnswer, SensorAnswer, this_host, this_timezone

@@ -7,8 +7,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from appliance.config.form import show_duration
+from appliance.config.judge_form import JudgeChoice, JudgeForm
 from appliance.config.sensor_form import WindowForm
-from appliance.config.site_form import JudgeChoice, JudgeForm
 from appliance.config.yaml_marks import SecretName
 from appliance.setup.answers import AnswersForm, BrokerAnswer, SensorAnswer
 from appliance.setup.shelf import FOLDER, Shelf

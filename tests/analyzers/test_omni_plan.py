@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -207,3 +208,10 @@ def test_a_batch_is_filled_with_as_many_windows_as_go_together() -> None:
     assert large.batched() == large, "what is larger goes alone"
     alone, batch = (plan_of(PUBLISHED, Quantization.NF4, CARD, each).work_bytes for each in (small, small.batched()))
     assert alone < batch < alone * small.batched().windows
+
+
+def test_a_window_that_is_described_keeps_its_keys_and_values_beside_the_batch() -> None:
+    usual = Occasion().batched()
+    alone, described = (plan_of(PUBLISHED, Quantization.NF4, CARD, each).work_bytes for each in (usual, replace(usual, described=True)))
+    tokens = usual.tokens - 16 * 64 + 256
+    assert described - alone == tokens * 48 * 2 * 4 * 128 * 2, "48 layers, 4 heads of 128 keys and values, 16 bits each"

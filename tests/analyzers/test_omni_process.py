@@ -12,19 +12,33 @@ from pathlib import Path
 
 import pytest
 
-from analyzers.interview import Answers, Ask, Batch, Detach, JudgeCondition, JudgeNews, JudgeSettings, Policies, SecondLook
+from analyzers.interview import (
+    Answers,
+    Ask,
+    Batch,
+    Detach,
+    Heard,
+    JudgeCondition,
+    JudgeNews,
+    JudgeSettings,
+    Policies,
+    Said,
+    SecondLook,
+    Wish,
+    WishEnded,
+)
 from analyzers.judgement import Judgement
 from analyzers.policy import Policy
-from sensors.slots import SlotLayout
 from sensors.wire import MAX_DATAGRAM_BYTES, Codec
 from tests.analyzers.scene import Scene, policy
 
 pytestmark = pytest.mark.model
 
-SAYS: Codec[JudgeNews | Answers] = Codec(JudgeNews | Answers)
-HEARS: Codec[JudgeSettings | Policies | SlotLayout | Detach | Batch] = Codec(JudgeSettings | Policies | SlotLayout | Detach | Batch)
+SAYS: Codec[Said] = Codec(Said)
+HEARS: Codec[Heard] = Codec(Heard)
 PERSON, GLASS = policy("Is there a person?"), policy("Does glass break?")
 PATIENCE_S = 60.0
+SMALL = Path(__file__).parents[2] / "appliance" / "demo" / "model"
 
 
 class Process:
@@ -38,7 +52,7 @@ class Process:
         self.process = subprocess.Popen(command, pass_fds=(theirs.fileno(),), stderr=subprocess.PIPE, text=True)
         theirs.close()
 
-    def tell(self, message: JudgeSettings | Policies | SlotLayout | Detach | Batch, *descriptors: int) -> None:
+    def tell(self, message: Heard, *descriptors: int) -> None:
         """Send a message, with descriptors."""
         socket.send_fds(self.end, [HEARS.encode(message)], list(descriptors))
 
@@ -117,6 +131,26 @@ def test_it_loads_and_answers_from_the_sensors_memory_with_what_was_known_when_i
     assert process.ended() == 0
     assert process.process.stderr is not None
     assert not process.process.stderr.read()  # libraries' chatter is no log
+
+
+def test_a_hit_is_described_and_a_batch_that_comes_meanwhile_is_answered_first(
+    process: Process, tiny_folder: Path, make_scene: Callable[..., Scene]
+) -> None:
+    scene = make_scene()
+    process.tell(JudgeSettings(model=str(tiny_folder), device="cpu", describes=True))
+    process.tell(Policies(first=True, policies=(PERSON,)))
+    process.tell(scene.layout, scene.memory)
+    process.tell(Wish(id=1, ask=ask(scene, [PERSON]), language="German", until_ns=2**62))
+    process.tell(Batch(id=2, asks=(ask(scene, [PERSON], (2, 3)),)))  # it lies there before the first word
+    assert [process.news().condition for _ in range(2)] == [JudgeCondition.LOADING, JudgeCondition.READY]
+    said = [SAYS.decode(process.end.recv(MAX_DATAGRAM_BYTES)) for _ in range(3)]
+    assert [each.kind for each in said] == ["answers", "perceived", "ended"]
+    ended = said[-1]
+    assert isinstance(ended, WishEnded)
+    assert ended.description
+    assert ended.first_word_ns
+    process.end.close()
+    assert process.ended() == 0
 
 
 def test_answers_that_are_too_large_for_a_datagram_come_in_several(process: Process, tiny_folder: Path, make_scene: Callable[..., Scene]) -> None:
@@ -210,3 +244,12 @@ def test_slots_without_their_memory_end_it(process: Process, tiny_folder: Path, 
     process.tell(JudgeSettings(model=str(tiny_folder), device="cpu"))
     process.tell(make_scene().layout)
     assert process.ended() == 2
+
+
+def test_a_model_that_cannot_describe_says_what_to_do(process: Process) -> None:
+    process.tell(JudgeSettings(model=str(SMALL), device="cpu", describes=True))
+    assert process.news().condition is JudgeCondition.LOADING
+    news = process.news()
+    assert news.condition is JudgeCondition.DOWN
+    assert "'left' is not a single token of this tokenizer" in news.detail
+    assert news.detail.endswith("write `describe: false`")

@@ -1,6 +1,7 @@
 """The queue: newest first, fair, bounded, and nothing that goes in is ever unaccounted for."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -116,26 +117,59 @@ def test_a_view_that_was_idle_has_saved_nothing_up() -> None:
     assert turns["hall"] == pytest.approx(10, abs=1)
 
 
-def test_a_second_look_waits_behind_first_ones_and_is_not_forgotten() -> None:
+def test_a_second_step_waits_behind_questions_and_is_not_forgotten() -> None:
     queue, turns = live(), Counter[bool]()
     for second in range(330):
-        second_look = question("yard", second)
         queue.put(question("hall", second))
-        queue.put(second_look, low=True)
-        turns.update(one is second_look for one in queue.take(second * SECOND, 1).batch)
-    assert turns[True] == pytest.approx(30, abs=2)
+        queue.put(question("gate", second))
+        queue.put(question("yard", second), low=True)
+        taken = queue.take(second * SECOND, 1, low=True)
+        turns.update([taken.low is not None])
+        assert len(taken.batch) == 1
+    assert turns[True] == pytest.approx(330 / 20, abs=2)
+    queue.take(330 * SECOND, 10, low=True)
     queue.put(question("yard", 331), low=True)
-    queue.take(331 * SECOND, 10)
+    queue.take(331 * SECOND, 10, low=True)
     queue.put(question("gate", 332), low=True)
-    assert views(queue.take(332 * SECOND, 1)) == ["gate"]
+    taken = queue.take(332 * SECOND, 1, low=True)
+    assert taken.low
+    assert taken.low.view == "gate"
 
 
-def test_a_full_queue_gives_up_second_looks_first_and_then_the_oldest() -> None:
+def test_a_second_step_comes_out_only_when_it_is_asked_for_and_takes_no_questions_place() -> None:
+    queue = live()
+    first, second = question("hall", 1), question("hall", 1)
+    queue.put(first)
+    queue.put(second, low=True)
+    assert queue.take(SECOND, 0, low=False) == Taken(batch=(), shed=())
+    assert queue.take(SECOND, 9, low=False) == Taken(batch=(first,), shed=())
+    assert queue.take(SECOND, 9, low=True) == Taken(batch=(), shed=(), low=second)
+
+
+def test_policies_that_hit_in_one_view_have_a_second_step_each_and_one_at_a_turn() -> None:
+    queue = live()
+    one = question("hall", 1)
+    other = replace(one, policies=(replace(one.policies[0], id=PolicyId("other")),))
+    assert queue.put(one, low=True) == queue.put(other, low=True) == ()
+    assert queue.take(SECOND, 9, low=True).low is one
+    assert queue.take(SECOND, 9, low=True).low is other
+
+
+def test_a_second_step_that_is_too_old_or_void_says_that_it_was_one() -> None:
+    queue = live()
+    old, void = question("hall", 1), question("yard", 30)
+    queue.put(old, low=True)
+    queue.put(void, low=True)
+    assert queue.take(30 * SECOND, 9).shed == (Dropped(question=old, cause=Cause.TOO_OLD, low=True),)
+    assert queue.drop(SensorId("yard")) == (Dropped(question=void, cause=Cause.TOO_OLD, low=True),)
+
+
+def test_a_full_queue_gives_up_second_steps_first_and_then_the_oldest() -> None:
     queue = live(capacity=2)
     look, old = question("hall", 5), question("yard", 1)
     queue.put(look, low=True)
     queue.put(old)
-    assert queue.put(question("gate", 2)) == (Dropped(question=look, cause=Cause.SUPERSEDED),)
+    assert queue.put(question("gate", 2)) == (Dropped(question=look, cause=Cause.SUPERSEDED, low=True),)
     assert queue.put(question("door", 3)) == (Dropped(question=old, cause=Cause.SUPERSEDED),)
     assert len(queue) == 2
 
@@ -192,11 +226,12 @@ class Accounting(RuleBasedStateMachine):
             assert dropped.cause is Cause.SUPERSEDED
             self.leave(dropped.question)
 
-    @rule(limit=st.integers(1, 5))
-    def take(self, limit: int) -> None:
-        taken = self.queue.take(round(self.now_s * SECOND), limit)
+    @rule(limit=st.integers(1, 5), low=st.booleans())
+    def take(self, limit: int, low: bool) -> None:  # noqa: FBT001 - Hypothesis passes by name
+        taken = self.queue.take(round(self.now_s * SECOND), limit, low=low)
         assert len(taken.batch) <= limit
-        for one in taken.batch:
+        assert low or taken.low is None
+        for one in (*taken.batch, *((taken.low,) if taken.low else ())):
             assert self.now_s - one.window.end.boot_ns / SECOND <= MAX_AGE.total_seconds() + 1e-6
             self.leave(one)
         for dropped in taken.shed:

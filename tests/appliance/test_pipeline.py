@@ -131,7 +131,7 @@ class Way:
         queue = Queue(capacity=capacity, max_age=timedelta(seconds=20))
         self.pipeline = Pipeline(clock=self.clock, cues=CueJudge(), judge=self.judge, ledger=self.ledger, teller=self.teller, queue=queue)
         self.pipeline.audiences = (Audience(channel="mqtt"),)
-        self.pipeline.release = lambda _sensor, window: self.released.update([window])
+        self.pipeline.holding.release = lambda _sensor, window: self.released.update([window])
         self.policies = policies or (ASKED,)
 
     async def begin(self) -> "Way":

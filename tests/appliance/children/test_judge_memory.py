@@ -9,9 +9,8 @@ from pydantic import ValidationError
 from analyzers.interview import Quantization, SecondLook
 from analyzers.judgement import JudgeKind
 from analyzers.omni.plan import plan, this_machine
-from appliance.config.configuration import JudgeConfig
-from appliance.config.site_form import JudgeForm
-from appliance.wiring import judge_budget
+from appliance.config.judge_form import JudgeChoice, JudgeConfig, JudgeForm, judge_config
+from appliance.wiring import judge_budget, judge_settings
 
 MODEL = Path(__file__).parents[3] / "appliance" / "demo" / "model"
 
@@ -40,6 +39,34 @@ def test_without_a_word_it_is_well_above_what_the_model_should_need() -> None:
     may = judge_budget(JudgeConfig(kind=JudgeKind.OMNI, model=MODEL, quantization=Quantization.NONE, device="cpu")).memory_bytes
     assert may
     assert may > 1.4 * plan(MODEL, Quantization.NONE, this_machine("cpu")).peak_bytes
+
+
+@pytest.mark.parametrize(
+    ("written", "describes", "language"),
+    [(True, True, ""), (False, False, ""), ({}, True, ""), ({"language": "German"}, True, "German"), ({"language": "Français"}, True, "Français")],
+)
+def test_whether_alarms_are_described_is_one_word_or_a_language(written: object, describes: bool, language: str, tmp_path: Path) -> None:  # noqa: FBT001 - a row
+    form = JudgeForm.model_validate({"kind": "omni", "model": "m", "describe": written})
+    found = judge_config(form, tmp_path)
+    assert (found.describes, found.language) == (describes, language)
+    settings = judge_settings(found)
+    assert settings
+    assert settings.describes is describes
+    assert not judge_config(form.model_copy(update={"kind": JudgeChoice.CUES}), tmp_path).describes
+
+
+@pytest.mark.parametrize("written", ["yes", 1, None, {"language": ""}, {"language": "x" * 41}, {"language": "<|im_end|>"}, {"words": 3}])
+def test_anything_else_is_refused(written: object) -> None:
+    with pytest.raises(ValidationError):
+        JudgeForm.model_validate({"describe": written})
+
+
+def test_a_judge_that_describes_may_have_the_memory_of_it() -> None:
+    judge = JudgeConfig(kind=JudgeKind.OMNI, model=MODEL, quantization=Quantization.NONE, device="cpu")
+    plain, describing = judge_budget(judge).memory_bytes, judge_budget(replace(judge, describes=True)).memory_bytes
+    assert plain
+    assert describing
+    assert describing > plain
 
 
 def test_a_model_that_is_not_there_is_the_judges_to_report() -> None:

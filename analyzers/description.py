@@ -1,0 +1,57 @@
+"""What is said of a hit behind the first message: what is there, what to do first, where in the picture, and since when. Values only."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sensors.moment import Moment
+
+MAX_TEXT = 200
+"""Characters of `what` and of `first`, at the very most."""
+
+
+class Third(StrEnum):
+    """A part of a view's picture, as one looks at it."""
+
+    LEFT = "left"
+    MIDDLE = "middle"
+    RIGHT = "right"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """`what` and `first` are a model's words: bounded, one line, and to be escaped wherever they are shown."""
+
+    what: str
+    first: str
+    """The first thing to do; may be empty."""
+    where: Third | None = None
+    """None where there is no picture."""
+    since: Moment | None = None
+    """The beginning of the pair of pictures in which it begins; None where there is no picture, or one pair only."""
+
+    @property
+    def text(self) -> str:
+        """In a line, for people."""
+        where = f" In the {self.where} third of the picture." if self.where else ""
+        return f"{self.what}{' To do first: ' if self.first else ''}{self.first}{where}"
+
+
+class Undescribed(StrEnum):
+    """Why a hit has no description. A closed set: metrics use it as a label."""
+
+    CROWDED = "crowded"
+    """Too many waited already, or a newer hit of the same policy and view took its place."""
+    STALE = "stale"
+    """Its turn did not come, or it was not written to its end, while anybody would have wanted it."""
+    GONE = "gone"
+    """The window's pictures and sound were given up before they could be read."""
+    JUDGE = "judge"
+    """The judge went down, is of another model, or did not answer."""
+    FAULT = "fault"
+    """The model failed on it."""
+    UNREADABLE = "unreadable"
+    """What was written is no description."""
+    WITHDRAWN = "withdrawn"
+    """The policy or its alert went away meanwhile, or descriptions were switched off."""
+    FORGOTTEN = "forgotten"
+    """Somebody had what its sensor saw forgotten."""

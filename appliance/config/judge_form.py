@@ -1,0 +1,135 @@
+"""What an owner writes of the judge, and what it means: who answers, in how much time and memory, and whether hits are described."""
+
+import os
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from analyzers.interview import Quantization, SecondLook
+from analyzers.judgement import JudgeKind
+from appliance.config.form import Bytes, FilePath, Form, Switched, Wait, Whole
+from appliance.config.second_look_form import SecondLookForm
+
+
+class JudgeChoice(StrEnum):
+    """Who answers."""
+
+    OMNI = "omni"
+    CUES = "cues"
+
+
+class StandIn(StrEnum):
+    """Who answers while the model cannot."""
+
+    CUES = "cues"
+    NONE = "none"
+
+
+class Device(StrEnum):
+    """Where a model runs."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+def read_language(text: str) -> str:
+    """The name of a language."""
+    if not re.fullmatch(r"[^\W\d_]+([ -][^\W\d_]+){0,3}", text) or len(text) > 40:
+        raise ValueError("write the language's name in words, like German or Deutsch")
+    return text
+
+
+def read_describe(value: object) -> object:
+    """`true` for a form without any keys, `false` for none at all."""
+    if not isinstance(value, bool | dict):
+        raise ValueError("write true, false, or {language: German}")  # noqa: TRY004 - the owner's words, told as a problem of the file
+    return value if isinstance(value, dict) else {} if value else None
+
+
+class DescribeForm(Form):
+    """How alarms are described."""
+
+    language: Annotated[str, AfterValidator(read_language)] = ""
+    """In which: its name, like German. Default: in that of the policy's question."""
+
+
+class JudgeForm(Form):
+    """Who answers the policies' questions."""
+
+    kind: JudgeChoice = JudgeChoice.CUES
+    """`omni`: a local Qwen3-Omni or Qwen2.5-Omni model. `cues`: no model, only each policy's `fallback`."""
+    model: FilePath | None = None
+    """The model's folder, relative to this file. Needed with `kind: omni`."""
+    quantization: Quantization = Quantization.NF4
+    """How weights are held: `nf4` (21 GB for 30B-A3B), `nf4-double` (19 GB), `int8` (34 GB) or `none` (63 GB); on a CPU more.
+    `omniwatch plan MODEL` says what any other takes."""
+    device: Device = Device.AUTO
+    """`auto` takes a GPU if there is one; `cuda` insists on it; `cpu`."""
+    threads: Annotated[Whole, Field(ge=1, le=256)] | None = None
+    """Threads for a model on the CPU. Default: all processors but one."""
+    max_age: Wait = timedelta(seconds=20)
+    """A window that has waited so long for the judge is shed and counted."""
+    deadline: Wait = timedelta(seconds=30)
+    """A batch that takes longer ends the judge's process, which is started again."""
+    loading: Wait = timedelta(minutes=30)
+    """How long the model may take to load."""
+    memory: Annotated[Bytes, Field(ge=100_000_000)] | None = None
+    """What the judge's process may have of the box's memory, like `24GB`; one that has more is ended and started again.
+    Default: half as much again as the model should need, and 2 GB."""
+    fallback: StandIn = StandIn.CUES
+    """Who answers while the model loads or is away: `cues`, by each policy's `fallback`, or `none`."""
+    second_look: SecondLookForm | None = None
+    """Another model for answers near a policy's threshold. Default: there is none."""
+    describe: Annotated[DescribeForm | None, BeforeValidator(read_describe), Switched()] = None
+    """`true`: as its alarm opens, the model says in a few words what there is and what to do first, in the language of the question, as an
+    update behind the first message. In another language: `{language: German}`. A change of `true` to `false` or back loads the model anew."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeConfig:
+    """Who answers."""
+
+    kind: JudgeKind = JudgeKind.CUES
+    model: Path | None = None
+    """The model's folder; it need not be there. None: cues alone judge."""
+    quantization: Quantization = Quantization.NF4
+    device: str = "auto"
+    threads: int = 1
+    max_age: timedelta = timedelta(seconds=20)
+    deadline: timedelta = timedelta(seconds=30)
+    loading: timedelta = timedelta(minutes=30)
+    memory_bytes: int | None = None
+    """What its process may have; None: as the model's size says."""
+    fallback: bool = True
+    """Whether cues stand in while the model is away."""
+    second_look: SecondLook | None = None
+    describes: bool = False
+    """Whether it describes what opened an alarm."""
+    language: str = ""
+    """In which; empty: in that of the policy's question."""
+
+
+def judge_config(form: JudgeForm, folder: Path) -> JudgeConfig:
+    """What a form means that is in a file of `folder`."""
+    is_omni = form.kind is JudgeChoice.OMNI
+    return JudgeConfig(
+        kind=JudgeKind(form.kind.value),
+        model=(folder / form.model).absolute() if form.model and is_omni else None,
+        quantization=form.quantization,
+        device=form.device.value,
+        threads=form.threads or max(1, (os.cpu_count() or 1) - 1),
+        max_age=form.max_age,
+        deadline=form.deadline,
+        loading=form.loading,
+        memory_bytes=form.memory,
+        fallback=form.fallback is StandIn.CUES,
+        second_look=form.second_look.look(folder, form.deadline) if form.second_look else None,
+        describes=form.describe is not None and is_omni,
+        language=form.describe.language if form.describe else "",
+    )
