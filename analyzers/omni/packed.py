@@ -110,7 +110,7 @@ class PackedExperts(Packed):
         return out
 
     def _in_slices(self, hidden: Tensor, top_k_index: Tensor, top_k_weights: Tensor, scratch: Scratch) -> Tensor:
-        """The same, token by token in an order that does not depend on chance: what a GPU adds up at once would."""
+        """The same, with each token's experts summed in the order of its choice: where a GPU adds to one place from many, the order is chance."""
         tokens, chosen = top_k_index.shape
         counts = torch.bincount(top_k_index.flatten(), minlength=self.num_experts).tolist()  # the one time that a GPU is waited for
         some = slices(counts[: self.num_experts], scratch.experts)

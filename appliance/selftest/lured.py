@@ -37,7 +37,8 @@ class Lured:
         """In a line, for people."""
         if not self.answered or self.judgement is None:
             return f"not known: {self.problem or 'the model did not answer'}"
-        score, before = self.judgement.log_odds or 0.0, self.plain.log_odds or 0.0 if self.plain else 0.0
+        score = self.judgement.log_odds or 0.0
+        before = (self.plain.log_odds if self.plain else None) or 0.0
         said = f"{self.judgement.verdict.value}, score {score:+.2f} ({before:+.2f} without it)"
         if self.turned:
             return f"FAILED: it let itself be told: {said}"
