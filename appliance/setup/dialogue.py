@@ -181,7 +181,7 @@ def _judge(terminal: Terminal) -> dict[str, Any] | None:
     terminal.heading("The model")
     terminal.say("Without one only cues answer: motion, change and sound levels, not meaning. It can be named later, and")
     terminal.say("`omniwatch plan MODEL` says what one takes.")
-    while typed := terminal.read("The folder of a Qwen3-Omni model (Enter: none yet)", lambda words: words):
+    while typed := terminal.read("The folder of an Omni model (Enter: none yet)", lambda words: words):
         folder = Path(typed).expanduser().absolute()
         try:
             packed = read_model(folder).quantization

@@ -89,7 +89,7 @@ def test_a_person_at_a_terminal_comes_to_a_configuration_that_is_right(tmp_path:
             ("Its password", "the right word\n"),
             ("listen as well", "yes\n"),
             ("no more", "\n"),
-            ("Qwen3-Omni model", "\n"),
+            ("an Omni model", "\n"),
             ("At hall", "smoke-or-flam\n"),
             ("did you mean", "smoke-or-flame, alarm-bell\n"),
             ("Its name or address", "127.0.0.1\n"),
