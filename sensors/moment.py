@@ -11,6 +11,10 @@ BootId = NewType("BootId", str)
 """What the kernel says in /proc/sys/kernel/random/boot_id; a recording has one of its own."""
 
 NANOSECONDS = 1_000_000_000
+FARTHEST_NS = 1 << 62
+"""146 years: no clock that starts with a machine is further from its start, and the difference of two still is a time."""
+FIRST_YEAR, LAST_YEAR = 1000, 9000
+"""Between them any span that anybody adds leads to another year that there is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,9 +30,11 @@ class Moment:
     boot_id: BootId
 
     def __post_init__(self) -> None:
-        """Refuse a naive time: it would be compared wrongly much later."""
+        """Refuse what would be compared wrongly, or cannot be reckoned with, much later and far away: children say moments too."""
         if self.utc.tzinfo is None:
             raise ValueError("a moment needs an aware UTC time")
+        if abs(self.boot_ns) > FARTHEST_NS or not FIRST_YEAR <= self.utc.year <= LAST_YEAR:
+            raise ValueError("no moment of any box")
 
     def since(self, earlier: "Moment") -> timedelta:
         """How long after `earlier` this is: by boot time within one boot, else by UTC. Negative if it is before."""

@@ -2,10 +2,14 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from math import isfinite
 from typing import Literal
 
 from sensors.fault import FaultReason
+from sensors.moment import FARTHEST_NS
 from sensors.window import SensorId
+
+MAX_TEXT = 300
 
 
 class SensorCondition(StrEnum):
@@ -36,6 +40,10 @@ class SensorNews:
     sound_codec: str = ""
     sound_rate_hz: int = 0
 
+    def __post_init__(self) -> None:
+        """Refuse what no sensor says: it goes into the journal, to the broker and onto terminals."""
+        _check((self.width, self.height, self.sound_rate_hz), (self.fps,), (self.detail, self.codec, self.sound_codec))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SensorFigures:
@@ -63,6 +71,12 @@ class SensorFigures:
     segments_problem: str = ""
     """Why the newest of them could not; nothing while all goes well."""
 
+    def __post_init__(self) -> None:
+        """Refuse what no sensor says: whoever publishes it reckons with it."""
+        counts = (self.frames, self.pairs, self.windows, self.dropped_pairs, self.jumps, self.reconnects, self.segments_lost)
+        figures = (self.level_dbfs, self.muted_s, self.unmuted_s)
+        _check((*counts, self.last_frame_boot_ns, self.last_sound_boot_ns), figures, (self.segments_problem,))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
@@ -80,3 +94,8 @@ class Mute:
     number: int
     start_boot_ns: int
     end_boot_ns: int
+
+
+def _check(numbers: tuple[int, ...], figures: tuple[float, ...], texts: tuple[str, ...]) -> None:
+    if any(abs(number) > FARTHEST_NS for number in numbers) or not all(map(isfinite, figures)) or any(len(text) > MAX_TEXT for text in texts):
+        raise ValueError("no sensor says that")

@@ -21,12 +21,15 @@ from sensors.moment import NANOSECONDS, Moment
 from sensors.news import Mute, SensorCondition, SensorFigures, SensorNews
 from sensors.slots import SlotLayout
 from sensors.window import SensorId, Window, WindowId
+from sensors.wire import WireError
 
 log = logging.getLogger("omniwatch.sensor")
 
 BACKOFF = Backoff()
 LATE = timedelta(seconds=2)
 """A process that lives tells of a stall itself; by then it would have."""
+AHEAD = timedelta(minutes=1)
+"""No window ends further ahead: files are played up to five seconds early."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,8 +138,11 @@ class Fleet:
 
     async def window(self, window: Window) -> None:
         """Hand a window on."""
+        now = self._clock.now()
+        if window.end.boot_id != now.boot_id or window.end.since(now) > AHEAD:
+            raise WireError("a window of another time")  # answers up to its end would be taken for old ones, until then
         self._metrics.windows.labels(window.sensor).inc()
-        self._metrics.stage("arrived", window.end, self._clock.now())
+        self._metrics.stage("arrived", window.end, now)
         await self._uses.window(window)
 
     def news(self, news: SensorNews) -> None:

@@ -7,11 +7,14 @@ import asyncio
 import json
 import logging
 import os
-from typing import Protocol
+from typing import Annotated, Protocol
+
+from pydantic import Field
 
 from appliance.allowance import Allowance
 from appliance.children.child import Child, ChildLost, Program, secret_descriptor
 from appliance.config.configuration import Credentials
+from sensors.moment import FARTHEST_NS
 from sensors.news import Mute, Release, SensorFigures, SensorNews
 from sensors.settings import SIDE_STEP, SensorSettings
 from sensors.slots import SlotLayout, create
@@ -25,10 +28,11 @@ MAX_CHANGES, CHANGES_HZ = 30, 3.0
 """News of its condition: so many at once, and so many a second. Each may be a line in the journal; a file of a second has two."""
 MEMORY_BYTES = 1 << 30
 """What a sensor process may have besides its slots. It sets itself the same bound; this is for one that has been taken over."""
-MAX_SAID, MAX_PROBLEM = 8, 300
-"""Different problems with its segments that are said of one process, and characters of each."""
+MAX_SAID = 8
+"""Different problems with its segments that are said of one process."""
 
-SAYS: Codec[Window | SensorNews | SensorFigures] = Codec(Window | SensorNews | SensorFigures)
+Said = Annotated[Window | SensorNews | SensorFigures, Field(discriminator="kind")]
+SAYS: Codec[Window | SensorNews | SensorFigures] = Codec(Said)
 HEARS: Codec[SensorSettings | Release | Mute] = Codec(SensorSettings | Release | Mute)
 
 log = logging.getLogger("omniwatch.sensor")
@@ -111,7 +115,7 @@ class SensorLink:
                     raise WireError("changes its condition too often")
                 self._receiver.news(message)
             case SensorFigures():
-                self._say(message.segments_problem[:MAX_PROBLEM])
+                self._say(message.segments_problem)
                 self._receiver.figures(message)
 
     def _say(self, problem: str) -> None:
@@ -131,6 +135,8 @@ class SensorLink:
             sides = (view.height, view.width)
             if any(side % SIDE_STEP or not 0 <= side <= layout.longest_side for side in sides):
                 raise WireError(f"frames of {view.height}x{view.width}")
+        if window.id != f"{self.sensor}/{window.epoch}/{window.first_pair}" or max(abs(window.epoch), abs(window.first_pair)) > FARTHEST_NS:
+            raise WireError(f"a window called {window.id[:80]!r}")
         if window.end.boot_ns <= window.start.boot_ns:
             raise WireError("a window that ends before it starts")
         if not 0.0 <= window.own_voice <= 1.0:

@@ -8,6 +8,7 @@ import socket
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 FIGURES = {"kind": "figures", "sensor": ""}
 
@@ -30,7 +31,7 @@ def main(sensor: str, end: socket.socket) -> None:  # noqa: C901, PLR0912 - one 
                 time.sleep(1 / 380)
         case "fat":
             while True:
-                end.send(json.dumps(news | {"detail": "x" * 60_000}).encode())
+                end.send(json.dumps(news | {"detail": "x" * 300}).encode())
                 time.sleep(1 / 380)
         case "half":
             end.send(json.dumps(news).encode()[:40])
@@ -45,6 +46,13 @@ def main(sensor: str, end: socket.socket) -> None:  # noqa: C901, PLR0912 - one 
             end.send(json.dumps(news | {"sensor": "wall"}).encode())
         case "elsewhere":
             end.send(json.dumps(window(sensor, 1, 2) | {"slots": [0, 1000]}).encode())
+        case "eternal":
+            end.send(json.dumps(FIGURES | {"sensor": sensor, "last_frame_boot_ns": 10**30}).encode())
+        case "prophet":
+            late = window(sensor, 1, 2)
+            end.send(json.dumps(late | {"end": late["end"] | {"boot_ns": 10**30}}).encode())
+        case "nameless":
+            end.send(json.dumps(window(sensor, 1, 2) | {"id": "x" * 50_000}).encode())
         case "large":
             view = {"id": sensor, "height": 32 * 1000, "width": 320, "cues": {}}
             end.send(json.dumps(window(sensor, 1, 2) | {"views": [view]}).encode())
@@ -55,7 +63,7 @@ def main(sensor: str, end: socket.socket) -> None:  # noqa: C901, PLR0912 - one 
     end.recv(1)
 
 
-def window(sensor: str, number: int, pairs: int) -> dict[str, object]:
+def window(sensor: str, number: int, pairs: int) -> dict[str, Any]:
     """A window that cannot be told from a real one."""
     now = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
     boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()

@@ -53,6 +53,9 @@ class Heard:
         ("another", "speaks for"),
         ("elsewhere", "a window of slots"),  # it points the judge out of its own memory
         ("large", "frames of"),
+        ("eternal", "no sensor says that"),  # nobody can reckon with such a time: whoever published it ended the box
+        ("prophet", "no moment of any box"),
+        ("nameless", "a window called"),
     ],
 )
 def test_a_misdeed_ends_the_process_and_is_said(misdeed: str, problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
