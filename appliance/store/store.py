@@ -199,6 +199,8 @@ class Store:
             by_age = self._wall.is_believed(now)
             swept = await self._work(lambda connection: sweep(connection, self._retention, now, by_age=by_age))
             self._expired += swept.expired
+            if swept.expired:
+                log.warning("%d notifications that nobody took were dropped: they were too old, or too many", swept.expired)
             self._swept = self._swept if swept.more else now
         works = not (self._fails or self.away) and self._files == self._database.opened
         if works and (over := self._outages.turned(now, self._spans.dropped)):

@@ -314,7 +314,7 @@ def test_history_is_deleted_when_it_is_too_old_and_what_is_open_is_not(tmp_path:
     asyncio.run(story())
 
 
-def test_an_outbox_that_nobody_takes_from_is_bounded_and_the_oldest_make_room() -> None:
+def test_an_outbox_that_nobody_takes_from_is_bounded_and_the_oldest_make_room(caplog: pytest.LogCaptureFixture) -> None:
     async def story() -> None:
         store = await Store.open(MEMORY, at(0), retention=Retention(waiting=10))
         await store.commit([], [told(alert(n)) for n in range(25)])
@@ -324,6 +324,7 @@ def test_an_outbox_that_nobody_takes_from_is_bounded_and_the_oldest_make_room() 
         await store.close(at(3))
 
     asyncio.run(story())
+    assert [line.message for line in caplog.records] == ["15 notifications that nobody took were dropped: they were too old, or too many"]
 
 
 def test_a_sweep_deletes_a_bounded_number_and_the_next_turn_goes_on(tmp_path: Path) -> None:
