@@ -1,1 +1,1 @@
-"""The omni judge: a local Qwen3-Omni thinker that answers all policies of a batch of windows in one forward."""
+"""The omni judge: the thinker of a local Omni model, which answers all policies of a batch of windows in one forward."""

@@ -49,6 +49,8 @@ class Family:
     deviation: tuple[float, float, float]
     projections: tuple[str, ...]
     """The layers of the vision tower's attention that make queries, keys and values, in this order."""
+    gated: bool
+    """Whether the layers of the vision tower have gates."""
     windowed: bool
     """Whether most layers of the vision tower attend within windows of a picture, and not within the whole of a pair."""
     tail: int
@@ -112,6 +114,7 @@ QWEN3_OMNI = Family(
     mean=(127.5, 127.5, 127.5),
     deviation=(127.5, 127.5, 127.5),
     projections=("qkv",),
+    gated=False,
     windowed=False,
     tail=0,
     sound_tokens=_thirteen_a_second,
@@ -135,6 +138,7 @@ QWEN2_5_OMNI = Family(
     mean=(122.7709383, 116.7460125, 104.09373615),  # CLIP's, as are the deviations
     deviation=(68.5005327, 66.6321579, 70.32316305),
     projections=("q", "k", "v"),
+    gated=True,
     windowed=True,
     tail=320,
     sound_tokens=_twenty_five_a_second,

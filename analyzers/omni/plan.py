@@ -87,7 +87,7 @@ def plan(folder: Path, quantization: Quantization, machine: Machine | None = Non
     `describes`: it will describe hits as well.
     """
     found = read(folder)
-    made = survey(found, quantization, machine or this_machine(), Occasion(described=describes).batched())
+    made = survey(found, quantization, machine or this_machine(), Occasion(described=describes, family=found.family).batched())
     if not made.fits:
         raise ModelError(f"{folder} is too big for this machine: {made}; {advice(found, made)}")
     return made

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from math import ceil, prod
 from typing import Any
 
-from analyzers.omni.family import MERGE, QWEN3_OMNI, Family, family_of
+from analyzers.omni.family import MERGE, QWEN3_OMNI, Family
 from analyzers.omni.media import sight_tokens
 from analyzers.omni.parameters import head_dim
 
@@ -14,6 +14,10 @@ MAX_TOKENS = 8192
 MEL_FRAMES_A_SECOND = 100
 EXPERTS_AT_ONCE = 8
 """Packed experts that a GPU unpacks and multiplies together, in a scratch that all layers share. A CPU takes them one by one."""
+GATED = 3
+"""Widths of a gated layer that are alive at once: its gate, what it lets through, and their product."""
+NOT_USED_AGAIN = 0.3
+"""Of the smaller of what text and sight take, in a model without experts (measured): its blocks are large, and most are used by both in turn."""
 PREAMBLE_TOKENS = 40
 """System text and the marks around sound and picture."""
 DESCRIPTION_TOKENS = 256
@@ -72,27 +76,47 @@ def work_bytes(thinker: Mapping[str, Any], number_bytes: int, occasion: Occasion
 
     `benchmarks/memory.py` measures it; docs/performance.md says how near it comes.
     """
-    text, sight, sound = thinker["text_config"], thinker["vision_config"], thinker["audio_config"]
-    family = family_of(thinker)
-    chosen, inner = _chosen(text)
-    a_token = text["hidden_size"] * (6 + 2 * chosen) + 4 * chosen * inner
-    a_token += (2 * text["num_attention_heads"] + 4 * text["num_key_value_heads"]) * head_dim(text)
-    patches = occasion.pairs * prod(sides(occasion.height, occasion.width, family))
-    a_patch = family.patch_values + 6 * sight["hidden_size"] + 2 * sight["intermediate_size"]
-    a_patch += (2 + len(sight.get("deepstack_visual_indexes", ()))) * sight["out_hidden_size"] // MERGE**2
-    frames = round((occasion.sound_s or 0.0) * MEL_FRAMES_A_SECOND)
-    a_frame = 2 * sound["num_mel_bins"] * sound["downsample_hidden_size"] // 4 if "downsample_hidden_size" in sound else 4 * sound["d_model"]
-    head = 16_384 * text["hidden_size"] * 4 if number_bytes < 4 else 0
-    a_window = occasion.tokens * a_token + patches * a_patch + frames * a_frame
+    text = thinker["text_config"]
+    read = occasion.tokens * _a_token(text)
+    seen = occasion.pairs * prod(sides(occasion.height, occasion.width, occasion.family)) * _a_patch(thinker["vision_config"], occasion.family)
+    heard = round((occasion.sound_s or 0.0) * MEL_FRAMES_A_SECOND) * _a_frame(thinker["audio_config"])
+    together = read + seen if text.get("num_experts") else max(read, seen) + round(NOT_USED_AGAIN * min(read, seen))
+    head = min(16_384, text["vocab_size"]) * text["hidden_size"] * 4 if number_bytes < 4 else 0
     cached = cache_bytes(thinker, number_bytes, occasion) if occasion.described else 0
-    return int(occasion.windows * a_window * number_bytes + head + scratch_bytes(text, number_bytes) + cached)
+    return int(occasion.windows * (together + heard) * number_bytes + head + scratch_bytes(text, number_bytes) + cached)
+
+
+def _a_token(text: Mapping[str, Any]) -> int:
+    """Numbers of the text model that are alive for each token."""
+    heads = (2 * text["num_attention_heads"] + 4 * text["num_key_value_heads"]) * head_dim(text)
+    if not text.get("num_experts"):
+        return int(text["hidden_size"] * 6 + GATED * text["intermediate_size"] + heads)
+    chosen = text["num_experts_per_tok"]
+    return int(text["hidden_size"] * (6 + 2 * chosen) + 4 * chosen * text["moe_intermediate_size"] + heads)
+
+
+def _a_patch(sight: Mapping[str, Any], family: Family) -> int:
+    """Numbers of the vision tower that are alive for each patch."""
+    merged = (2 + len(sight.get("deepstack_visual_indexes", ()))) * sight["out_hidden_size"] // MERGE**2
+    return int(family.patch_values + 6 * sight["hidden_size"] + (GATED if family.gated else 2) * sight["intermediate_size"] + merged)
+
+
+def _a_frame(sound: Mapping[str, Any]) -> int:
+    """Numbers of the tower for sound that are alive for each mel frame: what its first convolutions make."""
+    if "downsample_hidden_size" in sound:
+        return int(2 * sound["downsample_hidden_size"] * sound["num_mel_bins"] // 4)
+    return int(4 * sound["d_model"])
 
 
 def scratch_bytes(text: Mapping[str, Any], number_bytes: int) -> int:
-    """What unpacked experts take at a time: on a GPU the scratch, which is as large as the larger of their two matrices; on a CPU one expert."""
-    _, inner = _chosen(text)
-    matrix = 2 * inner * text["hidden_size"]
-    return int(EXPERTS_AT_ONCE * matrix * number_bytes if number_bytes < 4 else (matrix + matrix // 2) * 4)
+    """What unpacked matrices take at a time: on a GPU experts' scratch, which is as large as the larger of their two; on a CPU one expert.
+
+    Without experts, one matrix of a layer.
+    """
+    if not text.get("num_experts"):
+        return int(text["intermediate_size"] * text["hidden_size"] * number_bytes)
+    one = text["moe_intermediate_size"] * text["hidden_size"]
+    return int(EXPERTS_AT_ONCE * 2 * one * number_bytes if number_bytes < 4 else 3 * one * 4)
 
 
 def cache_bytes(thinker: Mapping[str, Any], number_bytes: int, occasion: Occasion) -> int:
@@ -103,12 +127,8 @@ def cache_bytes(thinker: Mapping[str, Any], number_bytes: int, occasion: Occasio
 
 
 def loading_bytes(thinker: Mapping[str, Any], number_bytes: int) -> int:
-    """What reading a checkpoint takes for a moment: a layer's experts are read one by one and stacked, and the stacks joined."""
+    """What reading a checkpoint takes for a moment: a layer's experts are read one by one and stacked, and the stacks joined; else a matrix."""
     text = thinker["text_config"]
-    _, inner = _chosen(text)
-    return int(2 * text.get("num_experts", 1) * 2 * inner * text["hidden_size"] * number_bytes)
-
-
-def _chosen(text: Mapping[str, Any]) -> tuple[int, int]:
-    """Experts that a token goes to, and how wide one is. A layer without experts is like one that all go to."""
-    return (text["num_experts_per_tok"], text["moe_intermediate_size"]) if text.get("num_experts") else (1, text["intermediate_size"])
+    if not text.get("num_experts"):
+        return int(2 * text["intermediate_size"] * text["hidden_size"] * number_bytes)
+    return int(2 * text["num_experts"] * 2 * text["moe_intermediate_size"] * text["hidden_size"] * number_bytes)

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from appliance.cli import app
-from tests.analyzers.husk import PUBLISHED, lay, sized
+from tests.analyzers.husk import PUBLISHED, PUBLISHED_3B, PUBLISHED_7B, lay, sized
 
 DEMO_MODEL = Path(__file__).parents[2] / "appliance" / "demo" / "model"
 
@@ -43,6 +43,22 @@ def test_in_bf16_it_stands_beside_what_its_makers_say_with_the_reasons(config_al
     for figure in ("78.85 GB", "88.52 GB", "107.74 GB", "144.81 GB", "63.4 GB", "talker and code2wav (7.1 GB of the 30B-A3B) are not loaded"):
         assert figure in told.stdout
     assert "78.85" not in typed("plan", str(config_alone), "--gpu", "80").stdout
+
+
+@pytest.mark.parametrize(("thinker", "figures"), [(PUBLISHED_7B, ("31.11", "41.85", "60.19")), (PUBLISHED_3B, ("18.38", "22.43", "28.22"))])
+def test_so_does_the_other_family(tmp_path: Path, thinker: dict, figures: tuple[str, ...]) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "qwen2_5_omni", "thinker_config": thinker}))
+    told = typed("plan", str(tmp_path), "--quantization", "none", "--gpu", "24")
+    assert told.exit_code == 0, told.output
+    for figure in (*(f"{each} GB" for each in figures), "Qwen2.5-Omni, ", "talker and token2wav (4.5 GB of the 7B) are not loaded"):
+        assert figure in told.stdout
+    assert "experts" not in told.stdout
+
+
+@pytest.mark.parametrize(("thinker", "card"), [(PUBLISHED_7B, "12.8"), (PUBLISHED_3B, "8.5")])
+def test_small_cards_hold_the_small_models_in_four_bits(tmp_path: Path, thinker: dict, card: str) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "qwen2_5_omni", "thinker_config": thinker}))
+    assert json.loads(typed("plan", str(tmp_path), "--gpu", card, "--json").stdout)["fits"]
 
 
 def test_what_does_not_fit_says_what_to_change(config_alone: Path) -> None:
