@@ -58,7 +58,7 @@ class Presence:
         """Publish what has changed or is due. What has left the configuration is removed."""
         topics, now = self._channel.topics, self._now()
         values: dict[str, Current] = {topics.state(track.policy, track.view): _state(track) for track in tracks}
-        values |= {topics.sensor(status.news.sensor): _sensor(status, now) for status in sensors.values()}
+        values |= {topics.sensor(status.news.sensor): sensor_data(status, now) for status in sensors.values()}
         values[topics.mode] = _mode(armed)
         due = [topic for topic, value in values.items() if self._is_due(topic, value, now)]
         gone = [topic for topic in self._published if topic not in values]
@@ -113,7 +113,8 @@ def _state(track: Track) -> StateData:
     )
 
 
-def _sensor(status: SensorStatus, now: Moment) -> SensorData:
+def sensor_data(status: SensorStatus, now: Moment) -> SensorData:
+    """How a sensor does, as it is published."""
     news, figures = status.news, status.figures
     return SensorData(
         sensor=news.sensor,

@@ -9,20 +9,27 @@ import signal
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from time import process_time
 
 from alerts.channels.cloudevents import plain
+from alerts.channels.current import encoded
 from analyzers.interview import Answers, JudgeCondition, JudgeNews, Policies
 from analyzers.judgement import JudgeKind, Judgement, Verdict
+from appliance.broker import presence
 from appliance.children import judge_link, sensor_link
+from appliance.children.fleet import SensorStatus
+from appliance.clock import BoxClock
 from appliance.config.configuration import ConfigError, load
 from appliance.control import mqtt_orders
 from appliance.control.orders import REPLIES, REQUESTS, Acknowledge, Answer, AskAudit, AskStatus, Request, Shelve
+from sensors.cues import Cues
 from sensors.news import Release, SensorCondition, SensorFigures, SensorNews
 from sensors.settings import SensorSettings, WindowShape
-from sensors.window import SensorId
+from sensors.slots import SlotLayout
+from sensors.window import SensorId, View, ViewId, Window, WindowId
 from sensors.wire import Codec, WireError
 from tests.appliance.children.test_judge_link import questions
 
@@ -170,23 +177,47 @@ def _settings() -> SensorSettings:
     return SensorSettings(sensor=SensorId("wall"), source="rtsp://a/b", window=shape, slots=12)
 
 
-class _Nobody:
-    """Takes whatever passes the checks."""
+class _Publisher:
+    """Reckons with all that a sensor says, as those do who publish it."""
 
-    async def window(self, _window: object) -> None: ...
+    def __init__(self) -> None:
+        now = BoxClock().now()
+        self._status = SensorStatus(
+            news=SensorNews(sensor=SensorId("wall"), condition=SensorCondition.OPENING), since=now, stall_after=timedelta(seconds=10), waits_since=now
+        )
 
-    def news(self, _news: object) -> None: ...
+    async def window(self, window: Window) -> None:
+        """Its times are compared, and spans are added to them."""
+        now = self._status.since
+        for moment in (window.start, window.end):
+            assert isinstance(now.since(moment), timedelta)
+            assert moment.plus(timedelta(days=-400)).since(moment.plus(timedelta(days=400))) < timedelta(0)
 
-    def figures(self, _figures: object) -> None: ...
+    def news(self, news: SensorNews) -> None:
+        """To the broker."""
+        self._status = replace(self._status, news=news)
+        encoded(presence.sensor_data(self._status, self._status.since))
 
-    async def slots(self, _layout: object, _descriptor: int) -> None: ...
+    def figures(self, figures: SensorFigures) -> None:
+        """To the broker, and to Prometheus."""
+        self._status = replace(self._status, figures=figures)
+        encoded(presence.sensor_data(self._status, self._status.since))
+
+    async def slots(self, _layout: SlotLayout, _descriptor: int) -> None:
+        """None are handed on."""
 
 
 def _sensor_says() -> Kind:
     """Decoded, and checked as what it says about its slots is."""
-    link = sensor_link.SensorLink(_settings(), None, _Nobody())
-    window = questions(1, 1)[0].window
-    some = (window, SensorNews(sensor=SensorId("wall"), condition=SensorCondition.ONLINE), SensorFigures(sensor=SensorId("wall"), level_dbfs=-12.5))
+    settings = _settings()
+    link = sensor_link.SensorLink(settings, None, _Publisher())
+    view, slots = View(id=ViewId(settings.sensor), height=192, width=320, cues=Cues(motion=0.5)), tuple(range(settings.window.pairs))
+    window = replace(questions(1, 1)[0].window, id=WindowId("wall/1/7"), sensor=settings.sensor, epoch=1, first_pair=7, slots=slots, views=(view,))
+    some = (
+        window,
+        SensorNews(sensor=settings.sensor, condition=SensorCondition.ONLINE, width=640, codec="h264"),
+        SensorFigures(sensor=settings.sensor, level_dbfs=-12.5, last_frame_boot_ns=10**15),
+    )
     loop = asyncio.new_event_loop()
 
     def hear(data: bytes) -> None:

@@ -10,6 +10,13 @@ DATAGRAMS = ("what a sensor says", "what a sensor is told", "what a judge says",
 
 
 @pytest.mark.parametrize("name", DATAGRAMS)
+def test_what_is_bent_was_good_before(name: str, tmp_path: Path) -> None:
+    kind = kinds(tmp_path)[name]
+    for good in kind.good:
+        kind.decode(good)
+
+
+@pytest.mark.parametrize("name", DATAGRAMS)
 def test_bent_datagrams_are_taken_or_refused(name: str, tmp_path: Path) -> None:
     tally = feed(kinds(tmp_path)[name], 1500, seed=1)
     assert tally.outcomes["refused"] > 100
