@@ -290,10 +290,10 @@ def _failed(question: Question, policy: Policy, cause: Cause) -> Judgement:
 
 
 def _in_order(batch: tuple[Question, ...], answers: tuple[Judgement, ...]) -> tuple[Judgement, ...]:
-    """The answers in the questions' order; what was not asked for is left out, what is missing has failed."""
-    by_key = {(answer.window, answer.view, answer.policy): answer for answer in answers}
+    """The answers in the questions' order; what was not asked for, or is of another time, is left out, and what is missing has failed."""
+    by_key = {(answer.window, answer.start, answer.end, answer.view, answer.policy): answer for answer in answers}
     return tuple(
-        by_key.get((question.window.id, question.view, policy.id)) or _failed(question, policy, Cause.JUDGE_FAULT)
-        for question in batch
+        by_key.get((of.id, of.start, of.end, question.view, policy.id)) or _failed(question, policy, Cause.JUDGE_FAULT)
+        for question, of in ((question, question.window) for question in batch)
         for policy in question.policies
     )

@@ -4,6 +4,7 @@ import socket
 import sys
 import time
 from collections.abc import Mapping
+from datetime import timedelta
 
 from analyzers.interview import Answers, Batch, Halved, JudgeCondition, JudgeNews, JudgeSettings
 from analyzers.judgement import JudgeKind, Judgement, Verdict
@@ -26,13 +27,15 @@ def main() -> None:
             eaten.append(b"x" * 400_000_000)
         elif isinstance(message, Batch) and settings.model != "never answers":
             time.sleep(float(settings.model.removeprefix("takes ")) * len(message.asks) if settings.model.startswith("takes ") else 0.0)
-            answer(end, message, more=settings.model == "never ends", halvings=SHORT if settings.model == "is short of memory" else {})
+            ahead = timedelta(days=400 if settings.model == "speaks of another time" else 0)
+            halvings = SHORT if settings.model == "is short of memory" else {}
+            answer(end, message, more=settings.model == "never ends", halvings=halvings, ahead=ahead)
 
 
-def answer(end: socket.socket, batch: Batch, *, more: bool, halvings: Mapping[Halved, int]) -> None:
+def answer(end: socket.socket, batch: Batch, *, more: bool, halvings: Mapping[Halved, int], ahead: timedelta) -> None:
     said = tuple(
         Judgement(
-            policy=policy, sensor=ask.window.sensor, view=ask.view, window=ask.window.id, start=ask.window.start, end=ask.window.end,
+            policy=policy, sensor=ask.window.sensor, view=ask.view, window=ask.window.id, start=ask.window.start, end=ask.window.end.plus(ahead),
             verdict=Verdict.NO, by=JudgeKind.OMNI,
         )
         for ask in batch.asks for policy in ask.policies

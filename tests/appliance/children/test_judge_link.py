@@ -192,6 +192,16 @@ def test_answers_without_end_are_a_breach_and_not_memory() -> None:
     asyncio.run(story())
 
 
+def test_an_answer_about_another_time_is_none() -> None:
+    async def story() -> None:
+        async with loaded("speaks of another time") as judge:
+            await judge.wait(READY)
+            answers = await judge.link.judge(questions(1, 1))
+            assert [each.cause for each in answers] == [Cause.JUDGE_FAULT], "or all that come until then would be old ones, and clear nothing"
+
+    asyncio.run(story())
+
+
 def test_another_budget_costs_no_model_and_other_settings_do() -> None:
     async def story() -> None:
         async with loaded("answers") as judge:
