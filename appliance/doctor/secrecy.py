@@ -31,13 +31,13 @@ def _file(keyring: Keyring, name: str) -> Path | None:
 
 
 def _findings(what: str, files: Iterable[Path], folder: Path) -> Iterator[Finding]:
-    told = {file: who for file in files if (who := _readers(file))}
+    told = {file: who for file in files if (who := readers(file))}
     if told:
         says = "; ".join(f"{file} can be read by {who}" for file, who in told.items())
         yield Finding(what=what, health=Health.WARNING, says=says, do=f"chmod 700 {folder}; chmod 600 {' '.join(map(str, told))}")
 
 
-def _readers(file: Path) -> str:
+def readers(file: Path) -> str:
     """Who but its owner may read it: those who may also enter its folder. Nobody, where it is not there or not even to be looked for."""
     try:
         mode, folder = file.stat().st_mode, file.parent.stat().st_mode

@@ -10,8 +10,10 @@ from rich.markup import escape
 from appliance.check import print_problems, run_check
 from appliance.config.keyring import Keyring
 from appliance.config.problems import ConfigError
+from appliance.doctor.secrecy import readers
 from appliance.setup.answers import AnswersForm
 from appliance.setup.dialogue import Around, ask_all
+from appliance.setup.draft import secrets_of
 from appliance.setup.placing import SECRETS, Placed, PlaceTaken, check_free, place
 from appliance.setup.sheet import read_answers
 from appliance.setup.shelf import FOLDER, Shelf, read_shelf
@@ -54,7 +56,7 @@ def run_setup(wanted: Wanted, console: Console) -> int:
     except (KeyboardInterrupt, EOFError):
         console.print()
         return _fail("stopped: nothing was written", console, STOPPED)
-    _tell(placed, console)
+    _tell(placed, wanted, answers, console)
     status = run_check(placed.configuration, console)
     for line in _next(wanted.target, answers):
         console.print(escape(line), highlight=False, soft_wrap=True)
@@ -77,9 +79,13 @@ def _fail(words: str, console: Console, status: int) -> int:
     return status
 
 
-def _tell(placed: Placed, console: Console) -> None:
+def _tell(placed: Placed, wanted: Wanted, answers: AnswersForm, console: Console) -> None:
+    """What was written, and who may read what it was made from."""
     for file in placed.files:
         console.print(f"[green]written[/green]  {escape(str(file))}", highlight=False, soft_wrap=True)
+    if wanted.answers and secrets_of(answers) and (who := readers(wanted.answers)):
+        said = f"{wanted.answers} holds passwords and can be read by {who}: delete it when it has been used, or chmod 600 it"
+        console.print(f"[yellow]warning[/yellow]  {escape(said)}", highlight=False, soft_wrap=True)
     console.print()
 
 

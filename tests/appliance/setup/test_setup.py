@@ -106,6 +106,13 @@ def test_what_root_writes_can_be_read_by_the_box_and_secrets_by_root_alone(tmp_p
     }
 
 
+def test_answers_with_passwords_that_others_may_read_are_a_warning(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    assert "answers.yaml holds passwords and can be read by its group and everybody" in setup(tmp_path)[1]
+    (tmp_path / "answers.yaml").chmod(0o600)
+    assert "holds passwords" not in setup(tmp_path, target="other/appliance.yaml")[1]
+
+
 def test_the_least_that_can_be_said_is_a_box_that_watches_nothing_yet(tmp_path: Path) -> None:
     status, says = setup(tmp_path, "site: s\nsensors: {cam: {source: 'rtsp://10.0.0.1/a'}}\n")
     assert status == 0
