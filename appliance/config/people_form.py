@@ -37,7 +37,8 @@ class PersonForm(Form):
         Change.REMINDED,
         Change.CLEARED,
     )
-    """Of which changes. With `updated` a second message follows an alarm as soon as there is a clip of it, with its picture."""
+    """Of which changes. With `updated` a second message follows an alarm as soon as there is a clip of it, with its picture.
+    What the model has said of it (`judge.describe`) is in every message from then on, and makes none of its own."""
     max_age: Wait = timedelta(hours=1)
     """What could not be told for longer is not told any more, and counted."""
 

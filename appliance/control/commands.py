@@ -128,12 +128,12 @@ def forget(
     why: Why = "",
     config: Config = None,
 ) -> None:
-    """Remove the evidence of a sensor between two times, and say what was removed. It cannot be brought back."""
+    """Remove the evidence of a sensor between two times, and what the model said of it, and say what was removed. It cannot be brought back."""
     from appliance.control.orders import Forget
 
     span = f"{start:%Y-%m-%d %H:%M:%S} to {end:%Y-%m-%d %H:%M:%S}"
     if not yes:
-        typer.confirm(f"Remove all evidence of {sensor} from {span} for good?", abort=True)
+        typer.confirm(f"Remove all evidence of {sensor} from {span} for good, and what the model said of it?", abort=True)
     _give(lambda: Forget(sensor=sensor, start=start.astimezone(), end=end.astimezone(), why=why), config)
 
 
