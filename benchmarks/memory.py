@@ -28,13 +28,14 @@ from analyzers.omni.judge import OmniJudge
 from analyzers.omni.plan import Machine, Occasion, survey
 from analyzers.omni.quantize import quantize
 from analyzers.omni.weights import load
+from analyzers.omni.work import MAX_TOKENS
 
 HERE = Path(__file__)
 KINDS = ("none", "nf4", "nf4-double", "int8")
 SIZE, PAIRS, POLICIES = (320, 576), 8, 16
 """The window of the plan: 16 frames and 16 s of sound."""
 BATCH = 3
-"""Such windows that go through the model together."""
+"""Such windows that are asked at once. Where they are too many tokens, fewer go through the model together."""
 
 
 def anonymous() -> int:
@@ -114,9 +115,12 @@ def child(what: str, folder: Path, quantization: str) -> dict[str, float]:
 
 def planned(folder: Path, quantization: str) -> dict[str, float]:
     """What the plan says of the same."""
-    occasion = Occasion(height=SIZE[0], width=SIZE[1], pairs=PAIRS, sound_s=16.0, policies=POLICIES, question_tokens=33)
     found, machine = read(folder), Machine(device="cpu", memory_bytes=1 << 40)
-    plan, batch = (survey(found, Quantization(quantization), machine, each) for each in (occasion, replace(occasion, windows=BATCH)))
+    occasion = Occasion(
+        height=SIZE[0], width=SIZE[1], pairs=PAIRS, sound_s=16.0, policies=POLICIES, question_tokens=33, family=found.family
+    )
+    together = min(BATCH, MAX_TOKENS // occasion.tokens)
+    plan, batch = (survey(found, Quantization(quantization), machine, each) for each in (occasion, replace(occasion, windows=together)))
     return {"weights": plan.weight_bytes, "loading": plan.loading_bytes, "most": plan.peak_bytes, "batch": batch.peak_bytes}
 
 
