@@ -40,8 +40,6 @@ MAX_WAITING = 512
 """Pieces of work that may wait for the thread; one more is refused at once."""
 MAX_GROUP = 64
 """Pieces of work in one transaction."""
-FAULTS = (sqlite3.Error, ValueError, OverflowError)
-"""What a statement may raise: SQLite's own errors, and values that it cannot hold."""
 HANGING_S = 0.1
 """The deadline of more work, once the thread hangs."""
 CLOSE_DEADLINE_S = 2.0
@@ -215,11 +213,10 @@ class Database:
             return connection
         if isinstance(_fault(error), StoreFailed) and code != sqlite3.SQLITE_FULL:  # a full file is whole, and is read on
             self._refused_since = monotonic() if self._refused_since is None else self._refused_since
-        if len(wanted) == 1:
-            wanted[0].done.set_exception(_fault(error))
-            return connection
-        for job in wanted:  # one of them spoils it for all: each for itself, so that only the guilty one fails
-            _run_alone(connection, job)
+        for job in wanted:  # where one of them spoils it for all, each for itself, so that only the guilty one fails
+            alone = error if len(wanted) == 1 else _run_group(connection, [job])
+            if alone is not None:
+                job.done.set_exception(_fault(alone))
         return connection
 
     def _next_group(self) -> list[_Job] | None:
@@ -248,37 +245,36 @@ async def _within(done: "Future[T]", deadline_s: float) -> T:
         raise StoreFailed(f"the disk did not answer within {deadline_s:g} s") from None
 
 
+class _Transaction:
+    """Work from BEGIN to COMMIT. What is raised within undoes it and is kept for whoever asked, whatever it is: the thread goes on."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.error: Exception | None = None
+        self._connection = connection
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        self.error = error
+        with suppress(sqlite3.Error):
+            if self._connection.in_transaction:  # SQLite has already rolled back after some errors (disk full, I/O)
+                self._connection.execute("ROLLBACK")
+        return True
+
+
 def _run_group(connection: sqlite3.Connection, wanted: list[_Job]) -> Exception | None:
     """Run the work in one transaction; its results are told only once that is durable. Else what went wrong, and nobody is told."""
-    try:
+    with _Transaction(connection) as transaction:
         connection.execute("BEGIN")
         results = [job.work(connection) for job in wanted]
         connection.execute("COMMIT")
-    except FAULTS as error:
-        _roll_back(connection)
-        return error
-    for job, result in zip(wanted, results, strict=True):
-        job.done.set_result(result)
-    return None
-
-
-def _run_alone(connection: sqlite3.Connection, job: _Job) -> None:
-    try:
-        connection.execute("BEGIN")
-        result = job.work(connection)
-        connection.execute("COMMIT")
-    except FAULTS as error:
-        _roll_back(connection)
-        job.done.set_exception(_fault(error))
-        return
-    job.done.set_result(result)
-
-
-def _roll_back(connection: sqlite3.Connection) -> None:
-    """SQLite has already rolled back after some errors (disk full, I/O)."""
-    with suppress(sqlite3.Error):
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
+    if transaction.error is None:
+        for job, result in zip(wanted, results, strict=True):
+            job.done.set_result(result)
+    return transaction.error
 
 
 def _fault(error: Exception) -> Exception:

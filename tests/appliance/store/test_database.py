@@ -1,5 +1,6 @@
 import asyncio
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -94,6 +95,25 @@ def test_of_work_that_shares_a_transaction_only_the_guilty_one_fails() -> None:
         assert [isinstance(each, Exception) for each in results] == [n == 3 for n in range(6)]
         rows = await database.do(lambda connection: connection.execute("SELECT start_us FROM gap ORDER BY id").fetchall())
         assert [row[0] for row in rows] == [0, 1, 2, 4, 5]
+        await database.close()
+
+    asyncio.run(story())
+
+
+def _breaks(connection: sqlite3.Connection) -> None:
+    connection.execute("INSERT INTO gap (start_us, end_us, same_boot) VALUES (1, 2, 0)")
+    raise KeyError("a mistake of ours")
+
+
+def test_whatever_work_raises_goes_to_whoever_asked_and_the_thread_goes_on() -> None:
+    async def story() -> None:
+        database = await Database.open(DatabaseSettings(path=":memory:", deadline_s=1.0))
+        with pytest.raises(KeyError, match="a mistake of ours"):
+            await database.do(_breaks)
+        results = await asyncio.gather(database.do(version), database.do(_breaks), database.do(version), return_exceptions=True)
+        assert [results[0], results[2]] == [VERSION, VERSION], "those that share its transaction are done"
+        assert isinstance(results[1], KeyError)
+        assert await database.do(lambda connection: connection.execute("SELECT count(*) FROM gap").fetchone()[0]) == 0, "undone"
         await database.close()
 
     asyncio.run(story())
