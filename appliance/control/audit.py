@@ -30,6 +30,8 @@ INTENDED = "order in hand "
 """Begins the names under which orders are remembered while they are done."""
 CUT_OFF = "cut off: the box ended before it was over; whether it was done is not known"
 COLUMNS = "number, at_us, origin, who, verb, about, why, outcome, chain"
+KNOWN = "SELECT number, chain FROM audit WHERE at_us = ? AND origin = ? AND who = ? AND verb = ? AND about = ? AND why = ? AND outcome = ?"
+"""An order happens at one microsecond: a second row that says all the same is the first one, written again."""
 
 log = logging.getLogger("omniwatch.audit")
 
@@ -140,7 +142,11 @@ def _put_down(row: _Added) -> None:
 
 
 def _add(connection: sqlite3.Connection, fields: Fields, intended: str) -> _Added:
+    """A new row, or the one that is there: what the disk was given up over may have been written all the same."""
     forget(connection, intended)
+    known = connection.execute(KNOWN, fields).fetchone()
+    if known:
+        return _Added(known[0], fields, known[1])
     found = connection.execute("SELECT chain FROM audit ORDER BY number DESC LIMIT 1").fetchone()
     chain = chained(found[0] if found else "", fields)
     names = COLUMNS.removeprefix("number, ")

@@ -12,6 +12,7 @@ from sensors.moment import Moment
 
 STEADY_TURNS = 3
 """Turns of the store without a failure after which it is taken to work again."""
+DROP_OUTAGE = "DELETE FROM outage WHERE start_us = ?"
 ADD_OUTAGE = "INSERT INTO outage (start_us, end_us, problem, late, told, spans) VALUES (?, ?, ?, ?, ?, ?)"
 
 
@@ -64,10 +65,11 @@ class Outage:
         costs = f"{self.late} transitions were written late, {self.told} notifications told from memory alone, {self.spans} judgements are missing"
         return f"it could not be relied on from {since} to {until} ({self.problem}): {costs}"
 
-    def statement(self) -> rows.Statement:
-        """Puts it on record."""
-        numbers = (self.late, self.told, self.spans)
-        return rows.Statement(ADD_OUTAGE, [(rows.us(self.start.utc), rows.us(self.end.utc), rows.reason(self.problem), *numbers)])
+    def statements(self) -> tuple[rows.Statement, ...]:
+        """Put it on record, in the place of a try that was given up and written all the same: it went on, and ends later."""
+        start, numbers = rows.us(self.start.utc), (self.late, self.told, self.spans)
+        record = (start, rows.us(self.end.utc), rows.reason(self.problem), *numbers)
+        return rows.Statement(DROP_OUTAGE, [(start,)]), rows.Statement(ADD_OUTAGE, [record])
 
 
 class Outages:

@@ -35,7 +35,10 @@ ADD_ALERT = """INSERT INTO alert VALUES (?, ?, ?, ?, ?, ?, ?, ?)
   WHERE excluded.number >= alert.number"""
 ADD_TRANSITION = "INSERT INTO transition VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 ADD_NOTIFICATION = "INSERT INTO outbox (id, channel, created_us, body) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
-ADD_DELIVERY = "INSERT INTO delivery (notification, channel, outcome, reason, at_us) VALUES (?, ?, ?, ?, ?)"
+ADD_DELIVERY = """INSERT INTO delivery (notification, channel, outcome, reason, at_us) SELECT ?1, ?2, ?3, ?4, ?5
+  WHERE NOT EXISTS (SELECT 1 FROM delivery WHERE at_us = ?5 AND notification = ?1 AND outcome = ?3)"""
+ADD_GAP = """INSERT INTO gap (start_us, end_us, same_boot) SELECT ?1, ?2, ?3
+  WHERE NOT EXISTS (SELECT 1 FROM gap WHERE end_us = ?2 AND start_us = ?1)"""
 ADD_SPAN = """INSERT INTO span VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
   ON CONFLICT DO UPDATE SET end_us = excluded.end_us, windows = excluded.windows, scored = excluded.scored,
   least = excluded.least, most = excluded.most, total = excluded.total, took_s = excluded.took_s"""
@@ -80,9 +83,8 @@ def alive(now: Moment) -> Statement:
 
 
 def add_gap(connection: sqlite3.Connection, start: Moment, end: Moment) -> None:
-    """Put a time in which nobody watched on record."""
-    gap = (us(start.utc), us(end.utc), start.boot_id == end.boot_id)
-    connection.execute("INSERT INTO gap (start_us, end_us, same_boot) VALUES (?, ?, ?)", gap)
+    """Put a time in which nobody watched on record, once."""
+    connection.execute(ADD_GAP, (us(start.utc), us(end.utc), start.boot_id == end.boot_id))
 
 
 def standing(values: Iterable[tuple[int, Track]]) -> tuple[Statement, ...]:

@@ -204,7 +204,7 @@ class Store:
             self._swept = self._swept if swept.more else now
         works = not (self._fails or self.away) and self._files == self._database.opened
         if works and (over := self._outages.turned(now, self._spans.dropped)):
-            await self._write((over.statement(),))
+            await self._write(over.statements())
             log.warning("the store works again; %s", over)
             self._outages.recorded(self._spans.dropped)
 

@@ -2,8 +2,8 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -12,10 +12,13 @@ import pytest
 
 from alerts.alert import Change
 from alerts.decision import Decision
+from alerts.notification import Outcome
 from alerts.track import Track
-from appliance.store.database import DatabaseSettings
+from appliance.control.audit import AuditTrail, Entry
+from appliance.store.database import MEMORY, DatabaseSettings
+from appliance.store.rows import add_gap
 from appliance.store.store import Store, StoreFailed
-from tests.appliance.store.test_store import alert, at, decided, fill, told
+from tests.appliance.store.test_store import alert, at, decided, fill, outcome, told
 from tests.appliance.test_pipeline import Way, story
 
 OUTAGES = "SELECT problem, late, told, (end_us - start_us) / 1000000 FROM outage"
@@ -34,6 +37,76 @@ def opened(number: int, policy: str = "fire") -> Decision:
 
 def settings(path: Path) -> DatabaseSettings:
     return DatabaseSettings(path=path, stands_in=True, renew_after_s=0.0)
+
+
+def _hang(connection: sqlite3.Connection, table: str, goes_on: Event) -> None:
+    """From now on the disk hangs after each new row of `table`, until it goes on."""
+    connection.create_function("hang", 0, lambda: int(goes_on.wait(20)))
+    connection.execute(f"CREATE TEMP TRIGGER hangs AFTER INSERT ON {table} BEGIN SELECT hang(); END")
+
+
+async def _answers(store: Store) -> None:
+    """Wait until the disk is through with what it hung in."""
+    while True:
+        with suppress(StoreFailed):
+            return await store.do(lambda _connection: None)
+
+
+async def _add_gap(store: Store) -> None:
+    await store.do(lambda connection: add_gap(connection, at(1), at(5)))
+
+
+async def _settle(store: Store) -> None:
+    await store.settle((outcome(told(alert(1)), Outcome.REFUSED, "Not authorized"),))
+
+
+async def _audit(store: Store) -> None:
+    """As a trail does that still owes the row."""
+    await AuditTrail(store).add(Entry(at=at(3), origin="control", who="anna", verb="ack", about="{}", why="", outcome="done"))
+
+
+WRITTEN_AGAIN = [("gap", _add_gap), ("delivery", _settle), ("audit", _audit)]
+
+
+@pytest.mark.parametrize(("table", "write"), WRITTEN_AGAIN, ids=[row[0] for row in WRITTEN_AGAIN])
+def test_what_was_given_up_and_written_late_is_not_there_twice_when_it_is_tried_again(table: str, write: Callable[[Store], Awaitable[None]]) -> None:
+    async def run() -> None:
+        store, goes_on = await Store.open(DatabaseSettings(path=MEMORY, deadline_s=0.2), at(0)), Event()
+        await store.do(lambda connection: _hang(connection, table, goes_on))
+        with suppress(StoreFailed):
+            await write(store)
+        assert store.statistics().failing, "it was given up"
+        goes_on.set()
+        await _answers(store)
+        await write(store)
+        assert len(await store.do(lambda connection: connection.execute(f"SELECT * FROM {table}").fetchall())) == 1  # noqa: S608 - of the table above
+        await store.close(at(10))
+
+    asyncio.run(run())
+
+
+def test_an_outage_whose_record_was_given_up_and_written_late_is_on_record_once_and_with_its_end() -> None:
+    async def run() -> None:
+        store, goes_on = await Store.open(DatabaseSettings(path=MEMORY, deadline_s=0.3), at(0)), Event()
+        await store.do(lambda connection: _hang(connection, "outage", goes_on))
+        await store.do(lambda connection: connection.execute("PRAGMA query_only = 1").fetchall())
+        with pytest.raises(StoreFailed):
+            await store.commit([opened(1)])
+        await store.do(lambda connection: connection.execute("PRAGMA query_only = 0").fetchall())
+        for n in (2, 4):
+            await store.upkeep(at(n))
+        with pytest.raises(StoreFailed, match="did not answer"):
+            await store.upkeep(at(6))
+        goes_on.set()
+        await _answers(store)
+        for n in (8, 10, 12):
+            await store.upkeep(at(n))
+        assert store.statistics().failing == ""
+        record = await store.do(lambda connection: connection.execute(OUTAGES).fetchall())
+        assert record == [("the store: attempt to write a readonly database", 1, 0, 8)]
+        await store.close(at(14))
+
+    asyncio.run(run())
 
 
 def test_after_an_outage_the_record_says_what_was_missed_and_from_when_to_when(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
