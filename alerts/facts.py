@@ -23,7 +23,7 @@ JUDGE_LOADING_FOR = timedelta(minutes=10)
 BROKER_LOST_FOR = timedelta(minutes=1)
 """A broker that is restarted is back by then, and the outbox holds what happened meanwhile."""
 REFUSED_FOR = timedelta(minutes=10)
-"""A refusal keeps its alarm open for so long: each parks a notification for good."""
+"""A refusal keeps its alarm open for so long: each parks a notification, which is tried again before that is over."""
 STEPPED_FOR = timedelta(minutes=1)
 GAP_FOR = timedelta(minutes=1)
 DISK_LOW_SHARE = 0.05
@@ -70,7 +70,7 @@ class BoxFacts:
     broker_lost_since: Moment | None = None
     """None: connected, or none is configured."""
     refused_at: Moment | None = None
-    """When a publish was last refused for good."""
+    """When a publish was last refused."""
     shed_share: float = 0.0
     """0..1: of the questions that the gate let through in the last minute, those that were dropped from the queue."""
     reload_failed: bool = False

@@ -20,7 +20,7 @@ class Outcome(StrEnum):
     RETRY = "retry"
     """Not now (offline, timed out); it stays in the outbox."""
     REFUSED = "refused"
-    """The other end will never take it as it is (no permission, quota, format): parked and reported."""
+    """The other end does not take it as it is (no permission, quota, format): parked, reported, and tried again now and then."""
     EXPIRED = "expired"
     """It was not worth telling any more; dropped and counted."""
     REPEATED = "repeated"

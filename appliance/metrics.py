@@ -123,7 +123,7 @@ class Metrics:
         channel = ["channel"]
         self.outbox_depth = Gauge("omniwatch_outbox_depth", "Notifications that wait to be told.", channel, registry=registry)
         self.outbox_oldest = Gauge("omniwatch_outbox_oldest_seconds", "Age of the oldest of them.", channel, registry=registry)
-        self.outbox_parked = Gauge("omniwatch_outbox_parked", "Notifications that the other end refused for good.", channel, registry=registry)
+        self.outbox_parked = Gauge("omniwatch_outbox_parked", "Notifications that the other end refused.", channel, registry=registry)
         self.outbox_undurable = Gauge("omniwatch_outbox_undurable", "Notifications that live in memory alone.", channel, registry=registry)
         self.store_up = KnownGauge("omniwatch_store_up", "1 while the store commits.", registry=registry)
         self.self_test = Gauge("omniwatch_self_test_passed", "1 if the last self-test was passed.", registry=registry)

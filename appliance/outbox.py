@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from alerts.notification import Channel, Delivery, Notification, Outcome
+from appliance.second_tries import AT_A_TIME, SecondTries
 from appliance.store.database import StoreFailed
 from appliance.store.store import OutboxCounts, Store
 from sensors.backoff import Backoff
@@ -42,7 +43,7 @@ class ChannelStatistics:
     """What waits in the store, when it was last looked at."""
     oldest_age_s: float
     parked: Mapping[str, int]
-    """What was refused for good, by the other end's reason."""
+    """What was refused, by the other end's reason; it is tried again now and then."""
     undurable: int
     """What waits in memory alone."""
     outcomes: Mapping[Outcome, int]
@@ -81,7 +82,9 @@ class Outbox:
             rows.wake()
 
     def hurry(self, channel: str) -> None:
-        """The channel is connected again: do not wait any longer."""
+        """The channel is connected again: do not wait any longer, not even with what it refused."""
+        self._rows[channel].tries.hurry()
+        self._lanes[channel][0].wake()
         for lane in self._lanes[channel]:
             lane.hurry()
 
@@ -135,14 +138,13 @@ class _Rows:
         self._channel = channel
         self._store = store
         self._unwritten: list[Delivery] = []
-        self._is_new = True
+        self.tries = SecondTries()
 
     async def next(self) -> tuple[Notification, ...]:
-        """The oldest whose outcome is not known. At the start, what was refused before has one more try: it may have been put right."""
+        """The oldest whose outcome is not known, some that were refused before among them when their time has come."""
         try:
-            if self._is_new:
-                await self._store.unpark(self._channel)
-                self._is_new = False
+            if self.tries.are_due(now_s := asyncio.get_running_loop().time(), parked=bool(self.counts.parked)):
+                self.tries.begin(await self._store.unpark(self._channel, AT_A_TIME), now_s)
             await self._write(())
             if len(self._unwritten) >= MAX_UNWRITTEN:
                 return ()
@@ -157,6 +159,7 @@ class _Rows:
 
     async def settle(self, deliveries: Sequence[Delivery]) -> None:
         """Write what became of them. Where the store will not take that now, it is kept, and they are not told again meanwhile."""
+        self.tries.settled(deliveries, asyncio.get_running_loop().time(), parked=bool(self.counts.parked))
         self._unwritten += [each for each in deliveries if each.outcome is not Outcome.RETRY]
         await self._write([each for each in deliveries if each.outcome is Outcome.RETRY])
 

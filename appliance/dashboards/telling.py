@@ -9,7 +9,7 @@ TELLING = Row(
     panels=(
         Panel(
             title="Outbox",
-            shows="Notifications that wait, were refused for good, or live in memory alone, by channel. Good: 0.",
+            shows="Notifications that wait, were refused and are tried again now and then, or live in memory alone, by channel. Good: 0.",
             kind=Kind.LINES,
             width=8,
             unit=Unit.NUMBER,

@@ -45,6 +45,8 @@ ADD_SPAN = """INSERT INTO span VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
 SET_ALIVE = "INSERT INTO alive VALUES (1, ?) ON CONFLICT DO UPDATE SET at = excluded.at"
 FORGET = "DELETE FROM outbox WHERE id = ?"
 PARK = "UPDATE outbox SET attempts = attempts + 1, parked = ? WHERE id = ?"
+UNPARK = """UPDATE outbox SET parked = NULL WHERE number IN
+  (SELECT number FROM outbox WHERE channel = ? AND parked IS NOT NULL ORDER BY attempts, number LIMIT ?) RETURNING id"""
 COUNT = "UPDATE outbox SET attempts = attempts + 1 WHERE id = ?"
 
 

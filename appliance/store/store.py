@@ -18,7 +18,7 @@ from pydantic import TypeAdapter
 
 from alerts.alert import Alert
 from alerts.decision import Decision
-from alerts.notification import Delivery, Notification
+from alerts.notification import Delivery, Notification, NotificationId
 from alerts.track import Track
 from analyzers.judgement import Judgement
 from appliance.store import rows
@@ -59,7 +59,7 @@ class OutboxCounts:
     depth: int = 0
     oldest: datetime | None = None
     parked: Mapping[str, int] = field(default_factory=dict)
-    """Rows that were refused for good, by the other end's reason."""
+    """Rows that were refused, by the other end's reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,17 +169,17 @@ class Store:
         read = {identity: rows.read(NOTIFICATION, body) for identity, body in found}
         unreadable = [(identity,) for identity, value in read.items() if value is None]
         if unreadable:  # parked, or they would stand before all others for ever
-            await self._write((Statement("UPDATE outbox SET parked = 'unreadable' WHERE id = ?", unreadable),))
+            await self._write((Statement("UPDATE outbox SET attempts = attempts + 1, parked = 'unreadable' WHERE id = ?", unreadable),))
         return tuple(value for value in read.values() if value is not None)
 
     async def settle(self, deliveries: Sequence[Delivery]) -> None:
         """Write what became of attempts: a promise that was kept leaves the outbox, one that was refused is parked, others wait on."""
         await self._write(rows.settled(deliveries))
 
-    async def unpark(self, channel: str) -> int:
-        """Give what `channel` refused another try, and say how many those are."""
-        query = "UPDATE outbox SET parked = NULL WHERE channel = ? AND parked IS NOT NULL"
-        return await self._database.do(lambda connection: connection.execute(query, (channel,)).rowcount)
+    async def unpark(self, channel: str, limit: int) -> tuple[NotificationId, ...]:
+        """Give some that `channel` refused another try, and say which: those that had the fewest, then the oldest."""
+        found = await self._database.do(lambda connection: connection.execute(rows.UNPARK, (channel, limit)).fetchall())
+        return tuple(NotificationId(identity) for (identity,) in found)
 
     async def do(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """One transaction of whoever keeps something else in this database: clips, the audit trail, settings. StoreFailed as for the rest."""

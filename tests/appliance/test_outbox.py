@@ -10,6 +10,7 @@ from alerts.notification import Delivery, Notification, Outcome, notification_id
 from analyzers.judgement import JudgeKind
 from analyzers.policy import PolicyId, Severity
 from appliance.outbox import MAX_UNDURABLE, ROWS_A_WAVE, Outbox
+from appliance.second_tries import AT_A_TIME
 from appliance.store.store import MEMORY, DatabaseSettings, Store, StoreFailed
 from sensors.moment import BootId, Moment
 from sensors.window import SensorId, ViewId
@@ -171,6 +172,24 @@ def test_what_is_refused_is_parked_counted_and_tried_once_more_after_a_restart()
             assert await outbox.wait_drained(5)
             assert healed.numbers == [1, 3, 5, 7, 9]
             assert outbox.statistics()["mqtt"].parked == {}
+
+    asyncio.run(story())
+
+
+def test_what_is_refused_is_tried_again_when_the_channel_is_connected_again_but_not_with_each_of_many_connections() -> None:
+    async def story() -> None:
+        store, mqtt = await Store.open(MEMORY, at(0)), Scripted(lambda _notification: Outcome.REFUSED)
+        await committed(store, None, [note(n) for n in range(30)])
+        async with running(store, mqtt=mqtt) as (outbox, _heard):
+            await until(lambda: outbox.statistics()["mqtt"].parked == {"so it is": 30})
+            mqtt.sent.clear()
+            outbox.hurry("mqtt")
+            await until(lambda: len(mqtt.sent) == AT_A_TIME)
+            await until(lambda: outbox.statistics()["mqtt"].parked == {"so it is": 30})
+            outbox.hurry("mqtt")
+            await committed(store, outbox, [note(99)])
+            await until(lambda: 99 in mqtt.numbers)
+            assert len(mqtt.sent) == AT_A_TIME + 1, "a broker that comes and goes is not told all of it each time"
 
     asyncio.run(story())
 

@@ -136,7 +136,7 @@ def test_what_was_refused_is_parked_with_its_reason_until_it_gets_another_try() 
         await store.settle([outcome(notes[0], Outcome.REFUSED, "Not authorized"), outcome(notes[1], Outcome.REFUSED, "x" * 1000 + "\udc80")])
         assert await store.pending("mqtt", 9) == (notes[2],)
         assert (await store.counts("mqtt")).parked == {"Not authorized": 1, "x" * 120: 1}
-        assert await store.unpark("mqtt") == 2
+        assert await store.unpark("mqtt", 9) == (notes[0].id, notes[1].id)
         assert await store.pending("mqtt", 9) == tuple(notes)
         await store.close(at(9))
 
