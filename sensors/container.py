@@ -71,11 +71,11 @@ def opened(settings: SensorSettings, username: str | None, password: str | None)
     try:
         return av.open(address(settings.source, username, password), format=scheme.format, options=options, timeout=(OPEN_S, stall_s))
     except av.FFmpegError as error:
-        fault = fault_of(error, was_open=False)
-        if scheme.live and time.monotonic() - begin_s >= PATIENT * min(stall_s, OPEN_S):
+        took_s = time.monotonic() - begin_s
+        if scheme.live and took_s >= PATIENT * min(stall_s, OPEN_S):
             # A camera that falls silent while it is opened is told by FFmpeg as one that sends invalid data.
-            raise SensorFault(FaultReason.TIMEOUT, fault.detail) from None
-        raise fault from None
+            raise SensorFault(FaultReason.TIMEOUT, f"it did not say what it sends within {took_s:.0f} s") from None
+        raise fault_of(error, was_open=False) from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
