@@ -9,6 +9,11 @@ MAX_TEXT = 200
 """Characters of `what` and of `first`, at the very most."""
 
 
+def is_plain(text: str) -> bool:
+    """Whether it is one bounded line with nothing in it that would act on whoever shows it: as a description's words must be."""
+    return len(text) <= MAX_TEXT and text.isprintable()
+
+
 class Third(StrEnum):
     """A part of a view's picture, as one looks at it."""
 

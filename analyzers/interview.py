@@ -8,6 +8,7 @@ from typing import Literal
 from analyzers.description import Description, Undescribed
 from analyzers.judgement import Judgement
 from analyzers.policy import Policy, PolicyId
+from sensors.moment import FARTHEST_NS
 from sensors.slots import SlotLayout
 from sensors.window import SensorId, ViewId, Window
 
@@ -131,6 +132,10 @@ class WishEnded:
     first_word_ns: int | None = None
     """Boot time at which the first word was there; None where none was."""
 
+    def __post_init__(self) -> None:
+        """Refuse figures that nothing can be reckoned with."""
+        _check(self.took_s, self.first_word_ns or 0)
+
 
 class JudgeCondition(StrEnum):
     """Where the judge stands."""
@@ -177,8 +182,18 @@ class Answers:
     """How often too little memory was left, and what was halved then."""
     more: bool = False
 
+    def __post_init__(self) -> None:
+        """Refuse figures that nothing can be reckoned with."""
+        _check(self.media_tokens, self.took_s, self.device_bytes, *self.halvings.values())
+
 
 Heard = JudgeSettings | Policies | SlotLayout | Detach | Batch | Wish | Forgo
 """What the judge process hears."""
 Said = JudgeNews | Answers | Perceived | WishEnded
 """What it says."""
+
+
+def _check(*figures: float) -> None:
+    """Counters refuse what is negative, and clocks what is too far: the box would end of it."""
+    if not all(0 <= figure <= FARTHEST_NS for figure in figures):
+        raise ValueError("no judge says that")

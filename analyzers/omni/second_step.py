@@ -20,7 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 from transformers import DynamicCache
 
-from analyzers.description import MAX_TEXT, Description, Third
+from analyzers.description import MAX_TEXT, Description, Third, is_plain
 from analyzers.judge import Question
 from analyzers.omni.media import Grid, mel, sight_tokens
 from analyzers.omni.sight import Pairs
@@ -173,7 +173,7 @@ def checked(written: str) -> tuple[str, str] | None:
     except ValidationError:
         return None
     what, first = (text.replace("\ufffd", "").strip() for text in (said.what, said.first))  # a letter that the bound has cut in two
-    if not what or not what.isprintable() or not first.isprintable() or max(len(what), len(first)) > MAX_TEXT:
+    if not what or not is_plain(what) or not is_plain(first):
         return None
     return what, first
 

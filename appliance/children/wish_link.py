@@ -8,9 +8,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from analyzers.description import Undescribed
+from analyzers.description import Description, Undescribed, is_plain
 from analyzers.interview import Ask, Forgo, Perceived, Wish, WishEnded
 from analyzers.judge import Question
+from sensors.window import Window
 from sensors.wire import WireError
 
 
@@ -25,6 +26,7 @@ class UnderWay:
     """A wish that was sent."""
 
     id: int
+    window: Window
     ended: "asyncio.Future[WishEnded]"
     perceived: Callable[[], None]
 
@@ -42,7 +44,8 @@ class WishLink:
     def send(self, question: Question, language: str, until_ns: int, perceived: Callable[[], None]) -> UnderWay:
         """Ask at once for a hit's description. `perceived` is called, once at most, when its window's slots are no longer needed."""
         self._number += 1
-        wish = UnderWay(id=self._number, ended=asyncio.get_running_loop().create_future(), perceived=perceived)
+        ended: asyncio.Future[WishEnded] = asyncio.get_running_loop().create_future()
+        wish = UnderWay(id=self._number, window=question.window, ended=ended, perceived=perceived)
         self._under_way = wish
         self._send(Wish(id=wish.id, ask=ask_of(question), language=language, until_ns=until_ns))
         return wish
@@ -69,7 +72,7 @@ class WishLink:
             case Perceived():
                 wish.perceived()
             case WishEnded():
-                self._finish(wish, message)
+                self._finish(wish, _believed(message, wish.window))
 
     def lost(self) -> None:
         """The judge has gone, and what it was asked with it."""
@@ -80,3 +83,16 @@ class WishLink:
         self._under_way = None
         with suppress(asyncio.InvalidStateError):  # whoever waited has been cancelled
             wish.ended.set_result(end)
+
+
+def _believed(end: WishEnded, window: Window) -> WishEnded:
+    """What the judge said, where that is a description of this window or a reason for none. All else comes from one that is broken or taken over."""
+    if end.why is not None or (end.description is not None and _is_of(end.description, window)):
+        return end
+    return replace(end, description=None, why=Undescribed.UNREADABLE)
+
+
+def _is_of(said: Description, window: Window) -> bool:
+    since = said.since or window.start
+    is_within = since.boot_id == window.start.boot_id and window.start.boot_ns <= since.boot_ns <= window.end.boot_ns
+    return is_within and is_plain(said.what) and is_plain(said.first)

@@ -229,7 +229,7 @@ async def test_a_judge_that_dies_in_the_middle_costs_the_text_and_the_next_hit_i
     await room.hit(2)
     room.judge.verdict = Verdict.YES
     await room.hit(3)
-    await room.ends(WRITTEN)
+    await room.ends(replace(WRITTEN, description=replace(PERSON, since=None)))
     assert room.count("written") == 1
 
 
@@ -263,6 +263,13 @@ async def test_switched_off_in_the_middle_the_judge_is_told_to_stop_and_nothing_
     assert room.judge.sent[-1] == Forgo(id=room.judge.wish.id)
     await room.ends(WRITTEN)  # it was written before it heard
     assert (room.unwritten(), room.changes()) == ({"withdrawn": 1}, [Change.OPENED])
+
+
+@story
+async def test_what_no_judge_of_ours_writes_is_no_description_and_is_not_stored(room: Room) -> None:
+    await room.hit(1)
+    await room.ends(replace(WRITTEN, description=replace(PERSON, what="x" * 100_000)))
+    assert (room.count("written"), room.unwritten(), room.changes()) == (0, {"unreadable": 1}, [Change.OPENED])
 
 
 @story

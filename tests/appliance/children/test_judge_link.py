@@ -15,7 +15,7 @@ from analyzers.judge import Question
 from analyzers.judgement import Cause, Verdict
 from analyzers.policy import Policy, PolicyId
 from appliance.children.child import ChildLost
-from appliance.children.judge_link import Budget, JudgeLink, Work
+from appliance.children.judge_link import SAYS, Budget, JudgeLink, Work
 from sensors.cues import Cues
 from sensors.moment import BootId, Moment
 from sensors.window import Sense, SensorId, View, ViewId, Window, WindowId
@@ -190,6 +190,15 @@ def test_answers_without_end_are_a_breach_and_not_memory() -> None:
                 await judge.running
 
     asyncio.run(story())
+
+
+COSTS = ['"media_tokens":-1', '"device_bytes":-1', '"took_s":-0.5', '"halvings":{"batch":-1}']
+
+
+@pytest.mark.parametrize("cost", COSTS)
+def test_costs_that_no_counter_takes_are_a_breach_and_not_the_end_of_the_box(cost: str) -> None:
+    with pytest.raises(WireError):
+        SAYS.decode(f'{{"kind":"answers","id":1,"judgements":[],{cost}}}'.encode())
 
 
 def test_an_answer_about_another_time_is_none() -> None:

@@ -1,0 +1,71 @@
+"""What the supervisor believes of what a judge says of a wish."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from analyzers.description import MAX_TEXT, Description, Third, Undescribed
+from analyzers.interview import WishEnded
+from appliance.children.judge_link import SAYS
+from appliance.children.wish_link import WishLink
+from sensors.moment import BootId
+from sensors.wire import WireError
+from tests.appliance.children.test_judge_link import questions
+
+QUESTION = questions(1, 1)[0]
+START, END = QUESTION.window.start, QUESTION.window.end
+PERSON = Description(what="Somebody at the press", first="Stop it", where=Third.LEFT, since=START)
+
+
+def heard(end: WishEnded) -> WishEnded:
+    """What becomes of a wish of which the judge says that."""
+
+    async def story() -> WishEnded:
+        link = WishLink(lambda _message: None, lambda: None)
+        wish = link.send(QUESTION, "", END.boot_ns, lambda: None)
+        link.hear(replace(end, id=wish.id))
+        return await link.end_of(wish, 1.0)
+
+    return asyncio.run(story())
+
+
+BELIEVED = [
+    WishEnded(id=1, description=PERSON),
+    WishEnded(id=1, description=replace(PERSON, first="", where=None, since=None)),
+    WishEnded(id=1, description=replace(PERSON, what="ß" * MAX_TEXT, since=END), took_s=2.5),
+    WishEnded(id=1, why=Undescribed.FAULT, took_s=0.5),
+]
+
+
+@pytest.mark.parametrize("end", BELIEVED)
+def test_a_description_of_the_window_or_a_reason_for_none_is_believed(end: WishEnded) -> None:
+    assert heard(end) == end
+
+
+NOBODYS_WORDS = [
+    ("longer than any", replace(PERSON, what="x" * (MAX_TEXT + 1))),
+    ("a terminal's orders", replace(PERSON, what="\x1b[2J")),
+    ("a second line", replace(PERSON, first="stop\nand go")),
+    ("read from right to left", replace(PERSON, first="\u202e")),
+    ("since before the window", replace(PERSON, since=START.plus(timedelta(seconds=-1)))),
+    ("since after the window", replace(PERSON, since=END.plus(timedelta(seconds=1)))),
+    ("of another boot", replace(PERSON, since=replace(START, boot_id=BootId("other")))),
+    ("neither a description nor a reason", None),
+]
+
+
+@pytest.mark.parametrize(("why", "said"), NOBODYS_WORDS, ids=[row[0] for row in NOBODYS_WORDS])
+def test_what_no_judge_of_ours_writes_is_no_description(why: str, said: Description | None) -> None:
+    end = heard(WishEnded(id=1, description=said, took_s=1.5))
+    assert (end.description, end.why, end.took_s) == (None, Undescribed.UNREADABLE, 1.5), why
+
+
+FIGURES = ['"took_s":-1', '"took_s":1e400', '"took_s":NaN', '"first_word_ns":-5', f'"first_word_ns":{10**30}']
+
+
+@pytest.mark.parametrize("figures", FIGURES)
+def test_an_end_with_figures_that_no_counter_takes_is_a_breach(figures: str) -> None:
+    with pytest.raises(WireError):
+        SAYS.decode(f'{{"kind":"ended","id":1,"why":"fault",{figures}}}'.encode())
