@@ -7,6 +7,8 @@ BOX = ViewId("box")
 BOX_SENSOR = SensorId("box")
 """No sensor may be called so: it stands for the box where a judgement needs a sensor."""
 
+BLANK_SENSOR = SensorId("blank-control")
+"""Nor so: it is the one whose windows hold nothing."""
 SELF_TEST_SENSOR = SensorId("self-test")
 """No sensor may be called so either: it is the one that plays the self-test's clips."""
 SELF_TEST = PolicyId("self-test")

@@ -1,7 +1,7 @@
 """The queue between gate and judge: bounded, newest window first, fair between views. It reads no clock and knows no judge.
 
 Live, a view has at most one question waiting: a newer window takes the place of an older one, and what waited for too long is shed.
-Beside it each policy of a view may have one low question waiting, a second step; at most one of those comes out at a turn.
+Beside it each policy of a view may have one low question waiting, a second step or a blank; at most one of those comes out at a turn.
 
 Turns are dealt by stride scheduling: every lane has a reading that grows by 1 / weight a turn, and the smallest is next, so that a
 busy view cannot starve another. A view that was idle begins at the others' reading: it saves up nothing.
@@ -9,6 +9,7 @@ In a replay nothing is lost: first in, first out.
 """
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -86,7 +87,7 @@ class Queue:
     def put(self, question: Question, *, low: bool = False) -> tuple[Dropped, ...]:
         """Let a question wait; those that it superseded, itself where a newer window of its view is waiting already.
 
-        `low`: a second step, of the question's one policy. OverflowError in a lossless queue that is full: ask `full` first.
+        `low`: a second step, or a blank; its lane is that of its first policy. OverflowError in a lossless queue that is full: ask `full` first.
         """
         if self._lossless:
             if self.full:
@@ -113,10 +114,10 @@ class Queue:
         surplus = min(self._waiting, key=lambda key: (key[1] is None, self._waiting[key].window.end.boot_ns))
         return (_dropped(surplus, self._waiting.pop(surplus), Cause.SUPERSEDED),)
 
-    def take(self, now_ns: int, limit: int, *, low: bool = False) -> Taken:
+    def take(self, now_ns: int, limit: int, *, low: Callable[[Question], bool] = lambda _question: False) -> Taken:
         """At most `limit` questions to be asked together now (boot time), views of one window side by side; and what is too old.
 
-        `low`: the second step whose turn it is comes out as well.
+        `low`: whether a low question may come out now; the one of these whose turn it is does so as well.
         """
         if self._lossless:
             batch = tuple(self._fifo.popleft() for _ in range(min(limit, len(self._fifo))))
@@ -124,7 +125,7 @@ class Queue:
             return Taken(batch=batch, shed=())
         old = [lane for lane, question in self._waiting.items() if now_ns - question.window.end.boot_ns > self._max_age_ns]
         shed = tuple(_dropped(lane, self._waiting.pop(lane), Cause.TOO_OLD) for lane in old)
-        second = self._deal_low(limit) if low else None
+        second = self._deal_low(limit, low)
         batch = tuple(self._deal(limit))
         self._shed += len(shed)
         self._taken += len(batch) + (second is not None)
@@ -150,9 +151,9 @@ class Queue:
             batch += [self._next(lane) for lane in together[: limit - len(batch)]]
         return batch
 
-    def _deal_low(self, limit: int) -> Question | None:
-        """The first second step, if fewer than `limit` questions are to come before it."""
-        before, lanes = self._lanes(low=False), self._lanes(low=True)
+    def _deal_low(self, limit: int, may: Callable[[Question], bool]) -> Question | None:
+        """The first low question that may come out, if fewer than `limit` questions are to come before it."""
+        before, lanes = self._lanes(low=False), [lane for lane in self._lanes(low=True) if may(self._waiting[lane])]
         if not lanes or (len(before) >= limit and self._turn(before[limit - 1]) <= self._turn(lanes[0])):
             return None
         return self._next(lanes[0])

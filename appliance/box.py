@@ -29,9 +29,10 @@ from appliance.evidence.keeping import Among, Keeping
 from appliance.health import Health, Looks
 from appliance.metrics import Metrics
 from appliance.outbox import Outbox
+from appliance.proving import Proving
 from appliance.reload import reload
 from appliance.report import Parts, Report
-from appliance.selftest.run import Means, SelfTest
+from appliance.selftest.run import Means
 from appliance.selftest.trip import Round
 from appliance.store.rows import add_gap
 from appliance.store.store import DatabaseSettings, Store, StoreFailed
@@ -106,7 +107,7 @@ class Box:
         self._fleet = Fleet(uses, self._clock, self._metrics)
         self._keeping = Keeping(self._among(), configuration.state)
         self._deliveries = Deliveries()
-        self._self_test = SelfTest(self._tests_itself_by())
+        self._proving = Proving(self._tests_itself_by(), self._fleet, self._metrics.blank)
         self._pipeline.holding.release = self._release
         self._health = Health(self._looks(), self._fleet, configuration.state, self._clock)
         if start := self._store.opened.gap_from:
@@ -114,7 +115,7 @@ class Box:
             log.warning("%s", self._health.gap)
         parts = Parts(fleet=self._fleet, health=self._health, judge=self._judge, outbox=self._outbox, pipeline=self._pipeline)
         self._report = Report(self._metrics, self._clock, parts)
-        self._pipeline.observers.extend((self._report.decided, self._health.saw, self._self_test.saw, self._keeping.saw))
+        self._pipeline.observers.extend((self._report.decided, self._health.saw, self._proving.self_test.saw, self._keeping.saw))
         self._desk = Desk(self._room(parts), configuration)
         self._store.recalled = self._desk.recall
         await self._desk.begin()
@@ -139,7 +140,7 @@ class Box:
             "disk": self._health.watch_disk(),
             "watchdog": ping(self._systemd, self._pulse, self._report.status),
             "reload": self._reloads(),
-            "self-test": keep("self-test", self._self_test.run, Backoff(first_s=60.0, most_s=600.0)),
+            **self._proving.loops(),
             "control": keep("control", self._desk.serve, Backoff(first_s=1.0)),
         }
         if self._telling.channels:
@@ -169,13 +170,12 @@ class Box:
         settings = judge_settings(configuration.judge)
         self._pipeline.judge = self._judge if settings else None
         self._pipeline.waits_for_judge = not configuration.judge.fallback
-        everything = self._self_test.beside(self._watch)
+        everything = self._proving.configure(configuration, self._watch)
         self._judge.policies(everything.asked())
         self._metrics.watching(self._watch, configuration.judge)
         self._judge.configure(settings, await asyncio.to_thread(judge_budget, configuration.judge))
         if not settings:
             self._health.no_judge()
-        self._self_test.configure(configuration.self_test)
         self._health.self_test = self._health.self_test if configuration.self_test else ""
         await self._keeping.apply(configuration)
         await self._pipeline.configure(everything)
@@ -220,7 +220,7 @@ class Box:
             clock=self._clock,
             mqtt=self._channel,
             deliveries=self._deliveries,
-            self_test=self._self_test,
+            proving=self._proving,
             remove=self._keeping.remove,
         )
 
@@ -240,7 +240,7 @@ class Box:
         self._metrics.tested(at, passed=test.passed)
 
     def _release(self, sensor: SensorId, window: WindowId) -> None:
-        (self._self_test if sensor == SELF_TEST_SENSOR else self._fleet).release(sensor, window)
+        (self._proving.self_test if sensor == SELF_TEST_SENSOR else self._fleet).release(sensor, window)
 
     def _linked(self, connected: bool) -> None:  # noqa: FBT001 - the channel's word
         self._metrics.mqtt_connected.set(connected)

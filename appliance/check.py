@@ -17,6 +17,8 @@ from analyzers.omni.beside import plan_beside
 from analyzers.omni.family import QWEN3_OMNI, Family
 from analyzers.omni.folder import sketch
 from analyzers.omni.plan import ModelError, plan, this_machine
+from appliance.blank.findings import ADVICE
+from appliance.blank.kept import DATABASE, kept_flags
 from appliance.capacity.conditions import conditions_of, judged_sensors
 from appliance.capacity.figure import FILE, recall, verdict
 from appliance.config.configuration import ConfigError, Configuration, load
@@ -222,10 +224,21 @@ def _model(configuration: Configuration, console: Console) -> None:
             beside = f"{plan_beside(planned, judge.second_look)} beside it"
             console.print(f"Second look within {judge.second_look.band:g} of a threshold: {escape(beside)}", highlight=False)
         _capacity(configuration, console)
+        _blanks(configuration, console)
     except ModelError as error:
         meanwhile = "cues stand in for it" if judge.fallback else "nobody answers"
         says = f"the configuration is right, but its model cannot run on this machine yet, and until then {meanwhile}: {error}"
         console.print(f"[yellow]not ready[/yellow]  {escape(says)}", highlight=False)
+
+
+def _blanks(configuration: Configuration, console: Console) -> None:
+    """The policies that the model agreed with where there was nothing. ModelError where the model is not there."""
+    try:
+        for flag in kept_flags(configuration):
+            console.print(f"[yellow]warning[/yellow]  {escape(f'{flag}: {ADVICE}')}", highlight=False)
+    except PermissionError:
+        file = configuration.state / DATABASE
+        console.print(f"Windows that hold nothing: {escape(str(file))} may not be read by this account.", highlight=False)
 
 
 def _capacity(configuration: Configuration, console: Console) -> None:

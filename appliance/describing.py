@@ -74,7 +74,7 @@ class Describing:
     def __init__(self, means: Means) -> None:
         """Nothing is described until `configure` says so."""
         self._means = means
-        means.pipeline.second_step = self
+        means.pipeline.low_steps.append(self)
         self._config = JudgeConfig()
         self._waiting: dict[Key, Hit] = {}
         self._asked: tuple[Hit, UnderWay] | None = None
@@ -111,9 +111,7 @@ class Describing:
             question = Question(window=window, view=alert.view, policies=(policy,))
             holding.hold(window)
             self._waiting[_key(question)] = Hit(alert=alert, question=question)
-            for drop in self._means.pipeline.queue.put(question, low=True):
-                self.dropped(drop.question, drop.cause)
-            self._means.pipeline.stir()
+            self._means.pipeline.put_low(question)
 
     @property
     def is_busy(self) -> bool:
@@ -125,7 +123,11 @@ class Describing:
         """Whether the judge can be asked now."""
         return not self.is_busy and self._means.judge.ready and self._config.describes
 
-    def begin(self, question: Question) -> None:
+    def owns(self, question: Question) -> bool:
+        """Whether it is a hit that waits."""
+        return _key(question) in self._waiting
+
+    async def begin(self, question: Question) -> None:
         """It is a hit's turn: the judge is asked at once, as its window's slots may be others' a moment later."""
         hit = self._waiting.pop(_key(question))
         if _key(question) in self._unwanted_keys:

@@ -13,6 +13,7 @@ from analyzers.interview import Halved
 from analyzers.judgement import Cause, JudgeKind, Judgement, Verdict
 from appliance import __version__
 from appliance.alarm_figures import AlarmFigures
+from appliance.blank.figures import BlankFigures
 from appliance.config.judge_form import JudgeConfig
 from appliance.describing_figures import DescribingFigures
 from appliance.evidence.figures import EvidenceFigures
@@ -57,6 +58,7 @@ class Metrics:
         self.alarms = AlarmFigures(registry)
         self.evidence = EvidenceFigures(registry)
         self.describing = DescribingFigures(registry)
+        self.blank = BlankFigures(registry)
         self._box(registry)
 
     def _sensors(self, registry: CollectorRegistry) -> None:

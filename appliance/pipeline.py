@@ -28,7 +28,7 @@ from analyzers.queue import Dropped, Queue
 from appliance.children.judge_link import AsyncJudge
 from appliance.clock import Clock
 from appliance.holding import Holding
-from appliance.seams import Ledger, Observer, SecondStep, Teller
+from appliance.seams import Ledger, LowStep, Observer, Teller
 from appliance.store.store import StoreFailed
 from appliance.watch import Watch
 from sensors.moment import Moment
@@ -62,7 +62,7 @@ class Pipeline:
         self._under_way: set[asyncio.Task[tuple[Decision, ...]]] = set()
         self.audiences: tuple[Audience, ...] = ()
         self.observers: list[Observer] = []
-        self.second_step: SecondStep | None = None
+        self.low_steps: list[LowStep] = []
         self.stirs: Callable[[Window], bool | None] = lambda _window: None
         """What the camera itself says of a window; None: nothing."""
         self.mode: str | None = None
@@ -146,8 +146,8 @@ class Pipeline:
         out: list[Judgement] = []
         for drop in dropped:
             if drop.low:
-                if self.second_step:
-                    self.second_step.dropped(drop.question, drop.cause)
+                for step in self._owners(drop.question):
+                    step.dropped(drop.question, drop.cause)
                 continue
             out += self._gates.dropped(drop.question, drop.cause)
             self.holding.let_go(drop.question.window)
@@ -161,11 +161,11 @@ class Pipeline:
         """Ask one batch, if something waits; whether something did. The judge is away: cues answer, or (`waits_for_judge`) it waits on."""
         judge = self.judge
         waits = judge is not None and not judge.ready and self.waits_for_judge
-        second = self.second_step
-        taken = self.queue.take(self._clock.now().boot_ns, 0 if waits else BATCH, low=second is not None and second.is_free)
+        taken = self.queue.take(self._clock.now().boot_ns, 0 if waits else BATCH, low=self._may_begin)
         judgements = self._unasked(taken.shed)
-        if taken.low and second:
-            second.begin(taken.low)
+        if taken.low:
+            for step in self._owners(taken.low):
+                await step.begin(taken.low)
         if taken.batch:
             # Nothing is awaited between taking and asking: a sensor that starts again meanwhile would give the judge other slots.
             asks = judge if judge and (judge.ready or self.waits_for_judge) else None
@@ -174,6 +174,18 @@ class Pipeline:
         for question in taken.batch:
             self.holding.let_go(question.window)
         return bool(taken.batch)
+
+    def put_low(self, question: Question) -> None:
+        """Let the question of a low step wait for its turn. Where there is none for it, its step hears of that at once."""
+        self._unasked(self.queue.put(question, low=True))  # low ones alone make room for a low one
+        self.stir()
+
+    def _owners(self, low: Question) -> list[LowStep]:
+        """Whose low question it is: one step, if that is still there."""
+        return [step for step in self.low_steps if step.owns(low)]
+
+    def _may_begin(self, low: Question) -> bool:
+        return any(step.is_free for step in self._owners(low))
 
     def stir(self) -> None:
         """There may be something to ask."""

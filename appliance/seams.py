@@ -37,16 +37,23 @@ class Teller(Protocol):
         """Tell it although it could not be written."""
 
 
-class SecondStep(Protocol):
-    """What is done of a hit behind its first message. It puts its questions into the queue, low, and holds their windows itself."""
+class LowStep(Protocol):
+    """What the model is asked beside the windows: hits that are to be described, and blanks.
+
+    It puts its questions into the queue, low, holds their windows itself, and hears alone what becomes of them.
+    """
+
+    def owns(self, question: Question) -> bool:
+        """Whether the question is one of its own."""
+        ...
 
     @property
     def is_free(self) -> bool:
         """Whether it takes a question now."""
         ...
 
-    def begin(self, question: Question) -> None:
-        """Its question's turn has come. Never waits."""
+    async def begin(self, question: Question) -> None:
+        """Its question's turn has come. It waits only for the judge, and only where no other question came out beside it."""
 
     def dropped(self, question: Question, cause: Cause) -> None:
         """Its question left the queue without a turn."""

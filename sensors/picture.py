@@ -58,10 +58,7 @@ def masked(picture: Pixels, masks: Sequence[Box], *, black: int = 0) -> Pixels:
 
 def cropped(picture: Pixels, zone: Zone) -> Pixels:
     """The bounding box of a zone's polygon, at full resolution."""
-    height, width = picture.shape[:2]
-    xs, ys = [x for x, _ in zone.polygon], [y for _, y in zone.polygon]
-    top, left = math.floor(min(ys) * height), math.floor(min(xs) * width)
-    bottom, right = max(top + 1, math.ceil(max(ys) * height)), max(left + 1, math.ceil(max(xs) * width))
+    top, bottom, left, right = zone.bounds(*picture.shape[:2])
     return picture[top:bottom, left:right]
 
 

@@ -1,5 +1,6 @@
 """What a sensor process is told: one value, sent to it as its first message. It holds no secret; those come on a descriptor."""
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
@@ -53,6 +54,12 @@ class Zone:
 
     view: ViewId
     polygon: tuple[tuple[float, float], ...]
+
+    def bounds(self, height: int, width: int) -> tuple[int, int, int, int]:
+        """Its bounding box in a picture of that size, in pixels: top, bottom, left, right; at least one pixel each way."""
+        xs, ys = [x for x, _ in self.polygon], [y for _, y in self.polygon]
+        top, left = math.floor(min(ys) * height), math.floor(min(xs) * width)
+        return top, max(top + 1, math.ceil(max(ys) * height)), left, max(left + 1, math.ceil(max(xs) * width))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,10 +14,15 @@ from appliance.config.yaml_marks import Document
 from sensors.settings import SoundUse
 from sensors.window import Sense
 
-BUILT_IN = frozenset(value for name, value in vars(names).items() if name.isupper() and name not in {"BOX", "BOX_SENSOR", "SELF_TEST_SENSOR"})
+NO_POLICIES = {"BOX", "BOX_SENSOR", "BLANK_SENSOR", "SELF_TEST_SENSOR"}
+BUILT_IN = frozenset(value for name, value in vars(names).items() if name.isupper() and name not in NO_POLICIES)
 """Names of the policies that watch the watcher: an owner's may not take them, and may be inhibited by them."""
 
-RESERVED: Mapping[str, str] = {names.BOX_SENSOR: "the box itself", names.SELF_TEST_SENSOR: "the box's test of itself"}
+RESERVED: Mapping[str, str] = {
+    names.BOX_SENSOR: "the box itself",
+    names.BLANK_SENSOR: "windows that hold nothing",
+    names.SELF_TEST_SENSOR: "the box's test of itself",
+}
 NOUNS = {Sense.SIGHT: "picture", Sense.SOUND: "sound"}
 
 

@@ -21,6 +21,7 @@ from appliance.control.status import (
     ModeLine,
     Status,
     alarm_lines,
+    blank_line,
     sensor_lines,
     shelf_lines,
 )
@@ -28,8 +29,8 @@ from appliance.control.targets import Key
 from appliance.control.track_orders import Reach
 from appliance.control.verbs import Means, Remove, Verbs
 from appliance.deliveries import Deliveries
+from appliance.proving import Proving
 from appliance.report import Parts
-from appliance.selftest.run import SelfTest
 from appliance.store.store import Store
 from appliance.watch import NOTHING, Watch
 from sensors.window import SensorId
@@ -44,7 +45,7 @@ class Room:
     clock: Clock
     mqtt: MqttChannel | None
     deliveries: Deliveries
-    self_test: SelfTest
+    proving: Proving
     remove: Remove | None
     """None: the box keeps no evidence."""
 
@@ -130,18 +131,20 @@ class Desk:
             store_problem=statistics.failing or room.store.away,
             disk_free=parts.health.disk_free,
             self_test=self._self_test(),
-            self_test_at=room.self_test.last[1].utc if room.self_test.last else None,
+            self_test_at=room.proving.self_test.last[1].utc if room.proving.self_test.last else None,
+            blank=blank_line(room.proving.blanks.outcome),
         )
 
     def _self_test(self) -> str:
-        if self._room.self_test.last is None:
+        last = self._room.proving.self_test.last
+        if last is None:
             return "none yet" if self._configuration.self_test else "off"
-        test, _ = self._room.self_test.last
+        test, _ = last
         return f"passed in {test.took_s:.1f} s" if test.passed else f"FAILED: {test.problem}"
 
     async def _drill(self) -> Answer:
         """A self-test now, stage by stage, and clips that tell the judge what to answer."""
-        done, says = await self._room.self_test.drill()
+        done, says = await self._room.proving.self_test.drill()
         return Answer(done=done, says=says)
 
     def _judge(self) -> JudgeLine:

@@ -8,8 +8,9 @@ from datetime import datetime
 from rich.console import Console
 from rich.markup import escape
 
+from analyzers.score import shown
 from appliance.control.orders import Answer, AuditAnswer, StatusAnswer
-from appliance.control.status import AlarmLine, ChannelLine, Status
+from appliance.control.status import AlarmLine, BlankLine, ChannelLine, Status
 
 SEVERE = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan"}
 
@@ -81,6 +82,19 @@ def _status(status: Status) -> Iterator[str]:
     yield f"store     {f'[red]{escape(status.store_problem)}[/red]' if status.store_problem else 'ok'}{free}"
     at = f"{_when(status.self_test_at)}: " if status.self_test_at else ""
     yield f"self-test {at}{escape(status.self_test)}"
+    yield from _blank(status.blank)
+
+
+def _blank(blank: BlankLine) -> Iterator[str]:
+    if blank.policies:
+        unanswered = f", {blank.unanswered} of them without an answer" if blank.unanswered else ""
+        none = "" if blank.flags else "; none says yes"
+        yield f"blank     {blank.asked} of {blank.policies} policies were asked about windows that hold nothing{unanswered}{none}"
+    for flag in blank.flags:
+        says = escape(f"{flag.policy} says yes to {flag.blank}")
+        yield f"blank     [yellow]{says}[/yellow] ({shown(flag.log_odds, flag.threshold)}): look at its text"
+    if blank.flags_in_all > len(blank.flags):
+        yield f"blank     and {blank.flags_in_all - len(blank.flags)} more say yes"
 
 
 def _sensors(status: Status) -> Iterator[str]:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from alerts.announcement import one_line
 from alerts.track import Track
+from appliance.blank.findings import Outcome
 from appliance.children.fleet import SensorStatus
 from sensors.moment import Moment
 
@@ -92,6 +93,30 @@ class ModeLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BlankFlag:
+    """A policy that says yes to windows that hold nothing."""
+
+    policy: str
+    blank: str
+    """What such a window holds."""
+    log_odds: float
+    threshold: float
+    """Both natural log-odds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlankLine:
+    """What the model said where there is nothing."""
+
+    policies: int
+    """That are to be asked, as far as their sensors have opened."""
+    asked: int
+    unanswered: int
+    flags: tuple[BlankFlag, ...]
+    flags_in_all: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """All of it."""
 
@@ -113,6 +138,23 @@ class Status:
     self_test: str
     """What came of the last one, in a line."""
     self_test_at: datetime | None
+    blank: BlankLine
+
+
+def blank_line(outcome: Outcome) -> BlankLine:
+    """Where the blank control stands."""
+    flags = tuple(
+        BlankFlag(policy=flag.policy.id, blank=str(flag.finding.blank), log_odds=score, threshold=flag.policy.threshold_log_odds)
+        for flag in outcome.flags
+        if (score := flag.finding.score) is not None
+    )
+    return BlankLine(
+        policies=outcome.policies,
+        asked=outcome.asked,
+        unanswered=outcome.unanswered,
+        flags=flags[:MAX_LINES],
+        flags_in_all=len(flags),
+    )
 
 
 def sensor_lines(statuses: Iterable[SensorStatus], now: Moment) -> tuple[SensorLine, ...]:

@@ -12,6 +12,8 @@ from rich.console import Console
 
 from analyzers.omni.beside import plan_beside
 from analyzers.omni.plan import ModelError, plan, this_machine
+from appliance.blank.findings import ADVICE
+from appliance.blank.kept import kept_flags
 from appliance.config.configuration import ConfigError, Configuration, Problem, survey
 from appliance.config.keyring import Keyring
 from appliance.config.yaml_marks import SecretName, read
@@ -80,7 +82,7 @@ class _Configured:
         yield from look_at_state(state)
         document = read(self.path)
         yield from look_at_secrets(Keyring.beside(self.path), sorted(set(_secrets(document.data))))
-        yield _untried("model", "judge") if self._is_wrong("judge") else self._model()
+        yield from [_untried("model", "judge")] if self._is_wrong("judge") else [self._model(), *self._blanks()]
         yield from self._sensors(document.data.get("sensors"))
         yield from [_untried("broker", "notify")] if self._is_wrong("notify") else self._told()
 
@@ -99,6 +101,17 @@ class _Configured:
         except ModelError as error:
             return Finding(what="model", health=Health.FAILURE, says=str(error), do="until then cues stand in, and the alarm judge-down says so")
         return Finding(what="model", health=Health.OK, says=f"{planned}{beside}")
+
+    def _blanks(self) -> Iterator[Finding]:
+        """The policies that the model agreed with where there was nothing, as the box has found while it ran."""
+        try:
+            for flag in kept_flags(self.configuration):
+                yield Finding(what="policy", health=Health.WARNING, says=str(flag), do=ADVICE)
+        except PermissionError:
+            says = f"what the model says to windows that hold nothing lies in {self.configuration.state}, which may not be read"
+            yield Finding(what="policy", health=Health.WARNING, says=says, do="ask as root, or as the account of the box")
+        except ModelError:  # told beside the model
+            return
 
     def _sensors(self, written: Any) -> Iterator[Finding]:  # noqa: ANN401 - whatever the file holds
         names = tuple(map(str, written)) if isinstance(written, dict) else ()

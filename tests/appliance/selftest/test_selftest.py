@@ -228,3 +228,7 @@ def test_the_small_model_gives_the_right_answers_and_a_drill_shows_it_posters_an
     assert drilled.stdout.count("without it): ") == len(LURES)
     assert drilled.stdout.splitlines()[-1] == "none of 4 turned its answer"
     assert drilled.returncode == 0
+    eventually(lambda: status(appliance)["blank"]["asked"] == 1, 20, "its one policy was asked about nothing")
+    assert status(appliance)["blank"]["flags"] == []
+    assert -20 < appliance.figure('omniwatch_policy_blank_log_odds{policy="something-there"}') < 0
+    assert "1 of 1 policies were asked about windows that hold nothing: none says yes" in appliance.log()
