@@ -28,8 +28,6 @@ class Timing:
     """More than one yes is wanted, yet windows overlap so far that one instant lies in enough of them."""
     span: timedelta
     """The yes answers of a trigger may lie so far apart."""
-    can_open: bool
-    """False: `trigger_span` is too short for the windows, so that no event whatever opens it."""
     clears_soonest: timedelta
     clears_latest: timedelta
 
@@ -48,7 +46,6 @@ def timing(policy: Policy, shape: WindowShape, max_age: timedelta) -> Timing:
         shortest=max(timedelta(0), more - length),
         confirms_itself=timedelta(0) < more < length,
         span=span,
-        can_open=more <= span,
         clears_soonest=quiet,
         clears_latest=stride + length + quiet + max_age,
     )

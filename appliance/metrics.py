@@ -19,6 +19,7 @@ from appliance.describing_figures import DescribingFigures
 from appliance.evidence.figures import EvidenceFigures
 from appliance.metrics_server import MetricsServer
 from appliance.outbox import ChannelStatistics
+from appliance.store.store import StoreStatistics
 from appliance.watch import Watch
 from sensors.fault import FaultReason
 from sensors.moment import NANOSECONDS, Moment
@@ -74,6 +75,9 @@ class Metrics:
         self.sensor_jumps = Gauge(
             "omniwatch_sensor_process_jumps", "Jumps of the source's clock since its process started.", sensor, registry=registry
         )
+        self.sensor_reconnects = Gauge(
+            "omniwatch_sensor_process_reconnects", "Times its source was opened again since its process started.", sensor, registry=registry
+        )
         self.sensor_muted = Gauge(
             "omniwatch_sensor_process_muted_seconds", "Sound that was the box's own voice since its process started.", sensor, registry=registry
         )
@@ -127,6 +131,14 @@ class Metrics:
         self.outbox_oldest = Gauge("omniwatch_outbox_oldest_seconds", "Age of the oldest of them.", channel, registry=registry)
         self.outbox_parked = Gauge("omniwatch_outbox_parked", "Notifications that the other end refused.", channel, registry=registry)
         self.outbox_undurable = Gauge("omniwatch_outbox_undurable", "Notifications that live in memory alone.", channel, registry=registry)
+        self.outbox_lost = Counter(
+            "omniwatch_outbox_lost", "Notifications lost: the store had failed, and the memory had no room either.", channel, registry=registry
+        )
+        self.outbox_expired = Counter(
+            "omniwatch_outbox_expired", "Notifications that grew too old, or were too many, before anybody took them.", registry=registry
+        )
+        self.store_owed = Gauge("omniwatch_store_owed", "Changes of alarms that wait in memory for the store to work again.", registry=registry)
+        self._totals: dict[str, int] = {}
         self.store_up = KnownGauge("omniwatch_store_up", "1 while the store commits.", registry=registry)
         self.self_test = Gauge("omniwatch_self_test_passed", "1 if the last self-test was passed.", registry=registry)
         self.self_test_at = Gauge("omniwatch_self_test_timestamp_seconds", "When the last self-test was made.", registry=registry)
@@ -188,6 +200,18 @@ class Metrics:
             self.outbox_oldest.labels(name).set(channel.oldest_age_s)
             self.outbox_parked.labels(name).set(sum(channel.parked.values()))
             self.outbox_undurable.labels(name).set(channel.undurable)
+            self._count(self.outbox_lost.labels(name), name, channel.dropped)
+
+    def store(self, store: StoreStatistics) -> None:
+        """How keeping goes."""
+        self.store_up.set(not store.failing)
+        self.store_owed.set(store.owed)
+        self._count(self.outbox_expired, "expired", store.expired)
+
+    def _count(self, counter: Counter, name: str, total: int) -> None:
+        """Follow a total that somebody else keeps."""
+        counter.inc(total - self._totals.get(name, 0))
+        self._totals[name] = total
 
     def news(self, news: SensorNews) -> None:
         """A sensor's condition."""
@@ -209,6 +233,7 @@ class Metrics:
             self.sensor_frames,
             self.sensor_dropped,
             self.sensor_jumps,
+            self.sensor_reconnects,
             self.sensor_muted,
             self.sensor_unmuted,
             self.sensor_gate_silent,
@@ -222,6 +247,7 @@ class Metrics:
         self.sensor_frames.labels(sensor).set(figures.frames)
         self.sensor_dropped.labels(sensor).set(figures.dropped_pairs)
         self.sensor_jumps.labels(sensor).set(figures.jumps)
+        self.sensor_reconnects.labels(sensor).set(figures.reconnects)
         self.sensor_level.labels(sensor).set(figures.level_dbfs)
         self.sensor_muted.labels(sensor).set(figures.muted_s)
         self.sensor_unmuted.labels(sensor).set(figures.unmuted_s)

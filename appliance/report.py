@@ -18,6 +18,7 @@ from appliance.health import Health
 from appliance.metrics import Metrics
 from appliance.outbox import Outbox
 from appliance.pipeline import Pipeline
+from appliance.store.store import StoreStatistics
 
 log = logging.getLogger("omniwatch")
 
@@ -106,11 +107,11 @@ class Report:
             self._metrics.judge_halvings.labels(what.value).inc(times)
         self._metrics.judge_device.set(work.device_bytes)
 
-    def gauge(self, store_failing: str) -> None:
+    def gauge(self, store: StoreStatistics) -> None:
         """Figures that are read rather than counted."""
         metrics, parts = self._metrics, self._parts
         metrics.queue_depth.set(parts.pipeline.queue.statistics().waiting)
-        metrics.store_up.set(not store_failing)
+        metrics.store(store)
         if parts.health.disk_free is not None:
             metrics.disk_free.set(parts.health.disk_free)
         metrics.alarms.tracks(parts.pipeline.tracks(), self._clock.now())

@@ -59,6 +59,7 @@ class SensorFigures:
     jumps: int = 0
     """Times at which the source's own clock jumped and was anchored again."""
     reconnects: int = 0
+    """Times at which its source was opened again."""
     last_frame_boot_ns: int = 0
     last_sound_boot_ns: int = 0
     level_dbfs: float = -120.0

@@ -68,8 +68,6 @@ class MqttStatistics:
     problem: str
     """Why it is not connected; '' while it is."""
     connections: int
-    heartbeat_age_s: float | None
-    """Since the broker last acknowledged our heartbeat; None: not yet. The only proof that messages arrive."""
     retained: int
     missed: int
     """Messages that came faster than they could be heard."""
@@ -96,7 +94,6 @@ class MqttChannel:
         self._problem = "not connected yet"
         self._is_out = False
         self._connections = 0
-        self._heartbeat_s: float | None = None
 
     @property
     def connected(self) -> bool:
@@ -105,12 +102,10 @@ class MqttChannel:
 
     def statistics(self) -> MqttStatistics:
         """How it stands."""
-        age = None if self._heartbeat_s is None else asyncio.get_running_loop().time() - self._heartbeat_s
         return MqttStatistics(
             connected=self.connected,
             problem=self._problem,
             connections=self._connections,
-            heartbeat_age_s=age,
             retained=len(self._retained),
             missed=self._missed + (self._connection.missed if self._connection else 0),
         )
@@ -248,8 +243,6 @@ class MqttChannel:
                 return Outcome.EXPIRED
             ack = await self._publish(Message(topic=topic, payload=held.payload, retain=True, expiry_s=None if left_s is None else ceil(left_s)))
         outcome = OUTCOMES.get(ack.code, Outcome.RETRY) if ack else Outcome.RETRY
-        if outcome in ARRIVED and topic == self.topics.heartbeat:
-            self._heartbeat_s = asyncio.get_running_loop().time()
         if outcome in ARRIVED and not held.payload and self._retained.get(topic) is held:
             del self._retained[topic]
         return outcome

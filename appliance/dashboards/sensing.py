@@ -72,14 +72,15 @@ SENSORS = Row(
             ),
         ),
         Panel(
-            title="Dropped pairs and jumps",
-            shows="Pairs of frames dropped for want of room, and jumps of the source's clock, since the sensor's process started. Good: hardly ever"
-            " more.",
+            title="Dropped pairs, jumps, new connections",
+            shows="Pairs of frames dropped for want of room, jumps of the source's clock, and times it was opened again, since the sensor's process"
+            " started. Good: hardly ever more.",
             kind=Kind.LINES,
             unit=Unit.NUMBER,
             queries=(
                 Query(expr="max by (sensor) (omniwatch_sensor_process_dropped_pairs{@})", legend="{{sensor}} dropped"),
                 Query(expr="max by (sensor) (omniwatch_sensor_process_jumps{@})", legend="{{sensor}} jumps"),
+                Query(expr="max by (sensor) (omniwatch_sensor_process_reconnects{@})", legend="{{sensor}} opened again"),
             ),
         ),
     ),

@@ -9,13 +9,18 @@ TELLING = Row(
     panels=(
         Panel(
             title="Outbox",
-            shows="Notifications that wait, were refused and are tried again now and then, or live in memory alone, by channel. Good: 0.",
+            shows="Notifications that wait, were refused and are tried again now and then, live in memory alone, or were lost. Good: 0.",
             kind=Kind.LINES,
             width=8,
             unit=Unit.NUMBER,
-            queries=tuple(
-                Query(expr=f"sum by (channel) (omniwatch_outbox_{name}{{@}})", legend=f"{{{{channel}}}} {words}")
-                for name, words in (("depth", "waiting"), ("parked", "refused"), ("undurable", "in memory"))
+            queries=(
+                *(
+                    Query(expr=f"sum by (channel) (omniwatch_outbox_{name}{{@}})", legend=f"{{{{channel}}}} {words}")
+                    for name, words in (("depth", "waiting"), ("parked", "refused"), ("undurable", "in memory"))
+                ),
+                Query(expr="sum(omniwatch_store_owed{@})", legend="changes that the store has not taken"),
+                Query(expr="sum by (channel) (increase(omniwatch_outbox_lost_total{@}[1h]))", legend="{{channel}} lost, an hour"),
+                Query(expr="sum(increase(omniwatch_outbox_expired_total{@}[1h]))", legend="too old, an hour"),
             ),
         ),
         Panel(

@@ -213,12 +213,11 @@ def test_what_was_on_its_way_when_the_broker_died_is_known_at_once_not_to_have_a
     asyncio.run(story())
 
 
-def test_a_broker_that_stands_still_is_noticed_by_the_age_of_the_heartbeat_long_before_the_keepalive(broker: Broker) -> None:
+def test_a_broker_that_stands_still_is_noticed_by_its_silence_about_the_heartbeat_long_before_the_keepalive(broker: Broker) -> None:
     async def story() -> None:
         async with running(broker.port, patience_s=0.3, keepalive_s=60) as box:
             await until(lambda: box.channel.connected)
             assert await box.channel.publish_state(TOPICS.heartbeat, b"1", timedelta(seconds=30)) is Outcome.UNHEARD
-            assert (box.channel.statistics().heartbeat_age_s or 9) < 1
             broker.signal(signal.SIGSTOP)
             began = asyncio.get_running_loop().time()
             assert await box.channel.publish_state(TOPICS.heartbeat, b"2", timedelta(seconds=30)) is Outcome.RETRY
@@ -227,7 +226,6 @@ def test_a_broker_that_stands_still_is_noticed_by_the_age_of_the_heartbeat_long_
             assert "no acknowledgement" in box.channel.statistics().problem
             await box.alarm(note(0))
             await until(lambda: "does not answer" in box.channel.statistics().problem)  # TCP is open, MQTT is dead
-            assert (box.channel.statistics().heartbeat_age_s or 0) > 0.5
             broker.signal(signal.SIGCONT)
             assert await box.outbox.wait_drained(8)
             assert box.heard[-1].outcome is Outcome.UNHEARD

@@ -39,7 +39,6 @@ def test_when_an_alarm_can_open(count, of, shape, soonest, latest, shortest, con
     found = timing(wanting(count, of), shape, MAX_AGE)
     assert (found.soonest, found.latest, found.shortest) == (soonest * SECOND, latest * SECOND, shortest * SECOND)
     assert found.confirms_itself == confirms_itself
-    assert found.can_open
 
 
 def test_an_event_that_stirs_nothing_is_found_by_the_patrol_or_not_at_all() -> None:
@@ -50,7 +49,6 @@ def test_an_event_that_stirs_nothing_is_found_by_the_patrol_or_not_at_all() -> N
 
 def test_a_span_that_is_too_short_for_the_windows_can_never_open() -> None:
     tight = replace(wanting(3, 4), trigger_span=7 * SECOND)
-    assert not timing(tight, OVERLAPPING, MAX_AGE).can_open
     assert Story(tight).tell("yyyyyy") == ["not_enough"] * 6
 
 

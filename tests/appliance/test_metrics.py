@@ -4,6 +4,7 @@ import os
 import socket
 import threading
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import timedelta
 from urllib.request import urlopen
 
@@ -15,6 +16,8 @@ from analyzers.judgement import JudgeKind
 from analyzers.policy import CueRule, Policy, PolicyId
 from appliance.metrics import Metrics
 from appliance.metrics_server import MAX_CLIENTS, MetricsServer
+from appliance.outbox import ChannelStatistics
+from appliance.store.store import StoreStatistics
 from sensors.cues import CueName
 from sensors.window import SensorId, ViewId
 from tests.appliance.conftest import eventually
@@ -54,6 +57,22 @@ def test_a_state_is_shown_until_its_track_is_gone() -> None:
 
 def test_halvings_begin_at_zero_or_the_first_would_not_be_seen() -> None:
     assert lines(Metrics(), "omniwatch_judge_halvings_total") == ['{what="batch"} 0.0', '{what="frames"} 0.0']
+
+
+def test_what_is_lost_is_counted_from_zero_and_as_often_as_it_is() -> None:
+    metrics, fine = Metrics(), ChannelStatistics(depth=0, oldest_age_s=0, parked={}, undurable=0, outcomes={}, dropped=0)
+    store = StoreStatistics(commits=0, failures=0, failing="", owed=0, expired=0)
+    seen = []
+    for lost, old in ((0, 0), (2, 0), (2, 5), (3, 6)):
+        metrics.outbox({"mqtt": replace(fine, dropped=lost), "speech": fine})
+        metrics.store(replace(store, expired=old, owed=old))
+        names = ("omniwatch_outbox_lost_total", "omniwatch_outbox_expired_total ", "omniwatch_store_owed ")
+        seen.append([line for name in names for line in lines(metrics, name)])
+    mqtt, speech = '{channel="mqtt"}', '{channel="speech"} 0.0'
+    assert seen == [
+        [f"{mqtt} 0.0", speech, "0.0", "0.0"], [f"{mqtt} 2.0", speech, "0.0", "0.0"], [f"{mqtt} 2.0", speech, "5.0", "5.0"],
+        [f"{mqtt} 3.0", speech, "6.0", "6.0"],
+    ]  # fmt: skip
 
 
 def test_what_stands_is_counted_by_severity_and_is_stale_after_a_day() -> None:
