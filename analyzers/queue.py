@@ -63,13 +63,17 @@ class Queue:
     def __init__(self, *, capacity: int, max_age: timedelta, lossless: bool = False) -> None:
         """`capacity`: questions, over all views and lanes; `lossless`: a replay, which waits instead of dropping."""
         self._capacity = capacity
-        self._max_age_ns = round(max_age.total_seconds() * NANOSECONDS)
+        self.configure(max_age)
         self._lossless = lossless
         self._fifo: deque[Question] = deque()
         self._waiting: dict[_Lane, Question] = {}
         self._readings: dict[_Lane, float] = {}
         self._reached = 0.0
         self._put = self._taken = self._superseded = self._shed = 0
+
+    def configure(self, max_age: timedelta) -> None:
+        """From now on, what is older is shed."""
+        self._max_age_ns = round(max_age.total_seconds() * NANOSECONDS)
 
     def __len__(self) -> int:
         """Questions that wait."""

@@ -38,7 +38,7 @@ from appliance.store.rows import add_gap
 from appliance.store.store import DatabaseSettings, Store, StoreFailed
 from appliance.telling import OVER_MQTT
 from appliance.watch import NOTHING, Watch, watch
-from appliance.wiring import judge_budget, judge_settings, new_pipeline, new_telling
+from appliance.wiring import judge_budget, judge_settings, new_pipeline, new_telling, wait_as_configured
 from sensors.backoff import Backoff
 from sensors.moment import Moment
 from sensors.news import Mute
@@ -169,7 +169,7 @@ class Box:
         self._health.flood_rule(configuration.flood)
         settings = judge_settings(configuration.judge)
         self._pipeline.judge = self._judge if settings else None
-        self._pipeline.waits_for_judge = not configuration.judge.fallback
+        wait_as_configured(self._pipeline, configuration.judge)
         everything = self._proving.configure(configuration, self._watch)
         self._judge.policies(everything.asked())
         self._metrics.watching(self._watch, configuration.judge)

@@ -36,7 +36,6 @@ def waits_for_restart(old: Configuration, new: Configuration) -> tuple[str, ...]
         "gate of a sensor": old.gates != new.gates,
         "metrics": old.metrics != new.metrics,
         "state": old.state != new.state,
-        "judge.max_age": old.judge.max_age != new.judge.max_age,
         "site and box": (old.site, old.box) != (new.site, new.box),
     }
     return tuple(name for name, changed in fixed.items() if changed)

@@ -74,8 +74,14 @@ def new_pipeline(
     """The data path of a configuration. `lossless`: a replay."""
     queue = Queue(capacity=QUEUE_CAPACITY, max_age=configuration.judge.max_age, lossless=lossless)
     pipeline = Pipeline(clock=clock, cues=cue_judge(), judge=judge, ledger=store, teller=teller, queue=queue)
-    pipeline.waits_for_judge = not configuration.judge.fallback
+    wait_as_configured(pipeline, configuration.judge)
     return pipeline
+
+
+def wait_as_configured(pipeline: Pipeline, judge: JudgeConfig) -> None:
+    """From now on questions wait for a judge that is busy or away as `judge` says."""
+    pipeline.waits_for_judge = not judge.fallback
+    pipeline.queue.configure(judge.max_age)
 
 
 def mqtt_channel(configuration: Configuration, now: Callable[[], Moment], linked: Callable[[bool], None]) -> MqttChannel | None:

@@ -20,9 +20,11 @@ from analyzers.judge import Question
 from analyzers.judgement import Cause, JudgeKind, Judgement, Verdict
 from analyzers.policy import CueRule, Policy, PolicyId
 from analyzers.queue import Queue
+from appliance.config.judge_form import JudgeConfig
 from appliance.pipeline import Pipeline
 from appliance.store.store import StoreFailed
 from appliance.watch import Watch
+from appliance.wiring import wait_as_configured
 from sensors.cues import CueName, Cues
 from sensors.moment import BootId, Moment
 from sensors.window import Sense, SensorId, View, ViewId, Window, WindowId
@@ -291,6 +293,17 @@ async def test_without_a_stand_in_questions_wait_for_the_judge() -> None:
     assert await way.pipeline.judge_once()
     assert [outcome.by for outcome in way.ledger.outcomes] == [JudgeKind.OMNI]
     assert way.released == {seen.id: 1}
+
+
+@story
+async def test_a_reload_changes_at_once_how_long_questions_wait() -> None:
+    way = await Way().begin()
+    wait_as_configured(way.pipeline, JudgeConfig(kind=JudgeKind.OMNI, max_age=timedelta(seconds=5)))
+    seen = await way.see(1)
+    way.clock.at_s = 7
+    await way.pipeline.judge_once()
+    assert way.causes(seen) == [Cause.TOO_OLD]
+    assert not way.judge.asked
 
 
 @story
