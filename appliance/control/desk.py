@@ -27,6 +27,7 @@ from appliance.control.status import (
 )
 from appliance.control.targets import Key
 from appliance.control.track_orders import Reach
+from appliance.control.unaddressed import unaddressed
 from appliance.control.verbs import Means, Remove, Verbs
 from appliance.deliveries import Deliveries
 from appliance.proving import Proving
@@ -108,11 +109,11 @@ class Desk:
     def _sensors(self) -> Sequence[SensorId]:
         return tuple(sensor.settings.sensor for sensor in self._configuration.sensors)
 
-    def status(self) -> Status:
+    async def status(self) -> Status:
         """How everything stands."""
         room, now, configuration = self._room, self._room.clock.now(), self._configuration
         tracks, parts = room.parts.pipeline.tracks(), room.parts
-        alarms, armed = alarm_lines(tracks), self.arming.now
+        alarms, armed, channels = alarm_lines(tracks), self.arming.now, self._channels()
         statistics = room.store.statistics()
         return Status(
             site=configuration.site,
@@ -127,7 +128,7 @@ class Desk:
             alarms=alarms[:MAX_LINES],
             alarms_in_all=len(alarms),
             shelves=shelf_lines(tracks)[:MAX_LINES],
-            channels=self._channels(),
+            channels=(*channels, *await unaddressed(room.store, {line.channel for line in channels}, now)),
             store_problem=statistics.failing or room.store.away,
             disk_free=parts.health.disk_free,
             self_test=self._self_test(),

@@ -126,6 +126,7 @@ def _alarm(alarm: AlarmLine) -> str:
 
 def _channel(channel: ChannelLine) -> str:
     link = {True: "connected", False: "[red]not connected[/red]", None: "ready"}[channel.connected]
+    link = link if channel.is_there else "[red]no such entry of `notify`[/red]"
     waits = f"{channel.waiting} wait, the oldest for {channel.oldest_age_s:.0f} s" if channel.waiting else "nothing waits"
     refused = f", [red]{channel.refused} refused[/red]" if channel.refused else ""
     memory = f", [red]{channel.undurable} in memory alone[/red]" if channel.undurable else ""

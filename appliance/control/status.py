@@ -79,6 +79,8 @@ class ChannelLine:
     oldest_age_s: float
     refused: int
     undurable: int
+    is_there: bool = True
+    """False: the box has no such channel, or none any more; what waits for it is told to nobody."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

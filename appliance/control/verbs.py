@@ -54,7 +54,7 @@ class Means:
     reach: Reach
     arming: Arming
     trail: AuditTrail
-    status: Callable[[], Status]
+    status: Callable[[], Awaitable[Status]]
     sensors: Callable[[], Sequence[SensorId]]
     remove: Remove | None
     """None: the box keeps no evidence."""
@@ -109,7 +109,7 @@ class Verbs:
 
     async def _answer(self, question: Question) -> Answer | StatusAnswer | AuditAnswer:
         if isinstance(question, AskStatus):
-            return StatusAnswer(status=self._means.status())
+            return StatusAnswer(status=await self._means.status())
         try:
             return await self._means.trail.read(question.last)
         except StoreFailed as error:

@@ -47,6 +47,7 @@ FORGET = "DELETE FROM outbox WHERE id = ?"
 PARK = "UPDATE outbox SET attempts = attempts + 1, parked = ? WHERE id = ?"
 UNPARK = """UPDATE outbox SET parked = NULL WHERE number IN
   (SELECT number FROM outbox WHERE channel = ? AND parked IS NOT NULL ORDER BY attempts, number LIMIT ?) RETURNING id"""
+ADDRESSEES = "SELECT channel FROM outbox WHERE parked IS NULL UNION SELECT channel FROM outbox WHERE parked IS NOT NULL ORDER BY 1 LIMIT ?"
 COUNT = "UPDATE outbox SET attempts = attempts + 1 WHERE id = ?"
 
 
