@@ -17,7 +17,7 @@ from analyzers.policy import PolicyId
 from analyzers.share import Share
 from appliance.blank.blanks import Asking, Source, askings
 from appliance.blank.figures import BlankFigures
-from appliance.blank.findings import ADVICE, FINDING, NAME, Finding, Outcome, outcome
+from appliance.blank.findings import ADVICE, FINDING, NAME, Finding, outcome
 from appliance.blank.hollow import hollow
 from appliance.children.fleet import Fleet
 from appliance.children.judge_link import JudgeLink
@@ -165,20 +165,27 @@ class BlankControl:
             self._asked = None
             means.pipeline.queue.drop(BLANK_SENSOR)
             means.judge.detach(BLANK_SENSOR)
-        if answers and model == self._model():  # another model may have come while it waited
+        if any(answer.cause is Cause.JUDGE_FAULT for answer in answers):
+            self._give_up()
+        elif model == self._model():  # another model may have come while it waited
             await self._take(due, answers)
         return bool(answers)
 
     # What comes of it.
 
+    def _give_up(self) -> None:
+        """The judge broke on a blank, and may have ended of it: nothing that is open is asked before the next start or reload, as windows need it."""
+        self._failed |= {each.key for each in self._askings if each.key not in self._found}
+        log.warning("the judge could not answer about a window that holds nothing; until the next start or reload no more of these are asked")
+        self._show()
+
     async def _take(self, due: tuple[Asking, ...], answers: tuple[Judgement, ...]) -> None:
-        """Keep the answers. Where the judge broke, nothing that is open is asked before the next start or reload: windows need it whole."""
-        model, new = self._means.judge.news.model, dict[str, Finding]()
-        for asking, answer in zip(due, answers, strict=True):
-            if answer.cause is Cause.JUDGE_FAULT:
-                self._failed |= {each.key for each in self._askings if each.key not in self._found}
-            elif answer.by is JudgeKind.OMNI:
-                new[asking.key] = Finding.of(asking, model, answer)
+        """Keep the answers, if the judge was there to give any."""
+        model = self._means.judge.news.model
+        answered = ((asking, answer) for asking, answer in zip(due, answers, strict=False) if answer.by is JudgeKind.OMNI)
+        new = {asking.key: Finding.of(asking, model, answer) for asking, answer in answered}
+        if not new:
+            return
         self._found |= new
         try:
             await remember(self._means.store, {NAME + key: FINDING.dump_json(finding).decode() for key, finding in new.items()})
@@ -226,16 +233,7 @@ class BlankControl:
             log.info("%s no longer says yes to windows that hold nothing, or is not asked any more", policy)
         self._flagged = flagged
         if now.policies and now.asked == now.policies and (before.asked, before.policies) != (now.asked, now.policies):
-            log.info("%s", said(now))
-
-
-def said(now: Outcome) -> str:
-    """Where it stands, in a line."""
-    if not now.policies:
-        return "none was to be asked yet"
-    unanswered = f", {now.unanswered} of them without an answer" if now.unanswered else ""
-    flagged = f"{len(now.flags)} say{'s' if len(now.flags) == 1 else ''} yes" if now.flags else "none says yes"
-    return f"{now.asked} of {now.policies} policies were asked about windows that hold nothing{unanswered}: {flagged}"
+            log.info("%s", now)
 
 
 def _facts(policy: PolicyId, finding: Finding) -> dict[str, dict[str, object]]:

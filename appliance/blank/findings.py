@@ -88,6 +88,16 @@ class Outcome:
     """The highest of each policy's scores, natural log-odds."""
     flags: tuple[Flag, ...]
 
+    def __str__(self) -> str:
+        """For people, in a line; who says yes is named elsewhere."""
+        asked = f"{self.asked} of {self.policies} policies were asked about windows that hold nothing"
+        unanswered = f", of which {self.unanswered} got no answer somewhere" if self.unanswered else ""
+        if self.flags:
+            return f"{asked}{unanswered}: {len(self.flags)} say{'s' if len(self.flags) == 1 else ''} yes"
+        if self.asked < self.policies or self.unanswered == self.policies:
+            return f"{asked}{unanswered}"
+        return f"{asked}{unanswered}: {'none of the others' if self.unanswered else 'none'} says yes"
+
 
 def outcome(askings: Iterable[Asking], found: Mapping[str, Finding], failed: Collection[str]) -> Outcome:
     """Put what was found beside what was to be asked, by key. `failed`: what the judge could not answer."""

@@ -87,9 +87,7 @@ def _status(status: Status) -> Iterator[str]:
 
 def _blank(blank: BlankLine) -> Iterator[str]:
     if blank.policies:
-        unanswered = f", {blank.unanswered} of them without an answer" if blank.unanswered else ""
-        none = "" if blank.flags else "; none says yes"
-        yield f"blank     {blank.asked} of {blank.policies} policies were asked about windows that hold nothing{unanswered}{none}"
+        yield f"blank     {escape(blank.says)}"
     for flag in blank.flags:
         says = escape(f"{flag.policy} says yes to {flag.blank}")
         yield f"blank     [yellow]{says}[/yellow] ({shown(flag.log_odds, flag.threshold)}): look at its text"

@@ -110,6 +110,8 @@ class BlankFlag:
 class BlankLine:
     """What the model said where there is nothing."""
 
+    says: str
+    """For people."""
     policies: int
     """That are to be asked, as far as their sensors have opened."""
     asked: int
@@ -151,6 +153,7 @@ def blank_line(outcome: Outcome) -> BlankLine:
         if (score := flag.finding.score) is not None
     )
     return BlankLine(
+        says=str(outcome),
         policies=outcome.policies,
         asked=outcome.asked,
         unanswered=outcome.unanswered,
