@@ -4,6 +4,7 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -36,6 +37,7 @@ def talk(command: list[str], lines: list[tuple[str, str]], environment: dict[str
     """Run a command at a terminal; each line is typed once what it answers has been asked. Its exit status and all that was shown."""
     pid, end = pty.fork()
     if pid == 0:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # whoever runs the tests in the background may have it ignored
         os.execvpe(command[0], command, {**os.environ, "COLUMNS": "150", "TERM": "xterm", **environment})  # noqa: S606
     shown, mark, until = "", 0, time.monotonic() + LIMIT_S
     waiting = list(lines)
