@@ -32,6 +32,7 @@ COPY --from=build /opt/omniwatch /opt/omniwatch
 # The control socket and the newest minutes of each sensor lie in the runtime folder, `!secret NAME` is the file NAME in the other one.
 ENV PATH=/opt/omniwatch/bin:/usr/bin:/bin \
     PYTHONDONTWRITEBYTECODE=1 \
+    MALLOC_ARENA_MAX=2 \
     RUNTIME_DIRECTORY=/run/omniwatch \
     CREDENTIALS_DIRECTORY=/run/secrets \
     OMNIWATCH_LOG_FORMAT=json

@@ -23,7 +23,8 @@ SILENT = (*sorted(SILENCES), Reason.UNTOLD)
 """Reasons of transitions that told nobody."""
 MANY = 10_000
 """Rows of one state that are read at once at most. Of those that are kept a large quota holds more: see `kept_after`."""
-PAGE = 1000
+PAGE = 200
+"""A thousand at once took 4 MB, which a process that is to run for years keeps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,7 +60,7 @@ class Soaked(Appliance):
 @pytest.fixture
 def box(tmp_path: Path, film: Path, broker: Broker) -> Iterator[Soaked]:
     """The box, not started yet."""
-    soaked = Soaked(tmp_path, film, broker)
+    soaked = Soaked(tmp_path, film, broker, environment={"MALLOC_ARENA_MAX": "2"})  # as the unit says
     yield soaked
     soaked.kill()
 
