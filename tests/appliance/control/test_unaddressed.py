@@ -18,7 +18,7 @@ EMPTY = Status(
     site="plant", box="hall", version="1", at=at(0).utc, mode=ModeLine(mode="armed", armed=True, modes=("armed",), since=None, who=""),
     judge=JudgeLine(kind="cues", condition="alone"), sensors=(), alarms=(), alarms_in_all=0, shelves=(), channels=(), store_problem="",
     disk_free=None, self_test="off", self_test_at=None,
-    blank=BlankLine(policies=0, asked=0, unanswered=0, flags=(), flags_in_all=0),
+    blank=BlankLine(says="", policies=0, asked=0, unanswered=0, flags=(), flags_in_all=0),
 )  # fmt: skip
 
 
