@@ -1,14 +1,19 @@
 """What the judge process knows besides its model: policies, and where sensors' pictures and sound lie."""
 
+import queue
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from analyzers.interview import Ask, Batch, Detach, JudgeSettings, Policies
+from analyzers.interview import Ask, Batch, Detach, Forgo, JudgeSettings, Policies, Wish
 from analyzers.judge import Question
 from analyzers.policy import Policy, PolicyId
 from sensors.slots import SlotLayout, Slots
 from sensors.window import SensorId
 from sensors.wire import WireError
+
+Order = Batch | Wish | Forgo
+Waiting = queue.Queue[tuple[Order, "Desk"]]
+"""What waits for the one thread that touches the model, each with what was known when it came."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)  # a mapping of memory has no equality

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn
 
-from analyzers.desk import Desk
+from analyzers.desk import Desk, Waiting
 from analyzers.interview import Answers, Batch, Forgo, Heard, JudgeCondition, JudgeNews, JudgeSettings, Said, Wish
 from analyzers.judgement import Cause
 from analyzers.omni.beside import plan_beside
@@ -39,9 +39,6 @@ MAX_FAULTS = 3
 """Batches in a row of which nothing could be judged. Then the process starts again: a card that has failed once fails for ever."""
 
 log = logging.getLogger("omniwatch.judge")
-
-
-Waiting = queue.Queue[tuple[Batch | Wish | Forgo, Desk]]
 
 
 def listen(end: socket.socket, waiting: Waiting) -> NoReturn:

@@ -154,7 +154,7 @@ class Box:
 
     async def _open_store(self, state: Path) -> Store:
         """The store; where the disk will not have one, what stands in for it forgets: the box tells all the same, and says so."""
-        store = await Store.open(DatabaseSettings(path=state / "omniwatch.db", stands_in=True), self._clock.now())
+        store = await Store.open(DatabaseSettings.within(state, stands_in=True), self._clock.now())
         if store.away:
             log.error("%s: alarms are told, but not remembered over a restart until it is there", store.away)
         return store
@@ -162,7 +162,7 @@ class Box:
     async def _apply(self, configuration: Configuration) -> None:
         """Make the box what `configuration` says, leaving alone what stays the same."""
         self._configuration, self._watch = configuration, watch(configuration)
-        self._telling.configure(configuration)
+        self._telling.configure(configuration, self._watch)
         self._desk.configure(configuration, self._watch)
         if self._link:
             self._link.configure(configuration, self._watch)

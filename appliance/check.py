@@ -18,7 +18,7 @@ from analyzers.omni.family import QWEN3_OMNI, Family
 from analyzers.omni.folder import sketch
 from analyzers.omni.plan import ModelError, plan, this_machine
 from appliance.blank.findings import ADVICE
-from appliance.blank.kept import DATABASE, kept_flags
+from appliance.blank.kept import kept_flags
 from appliance.capacity.conditions import conditions_of, judged_sensors
 from appliance.capacity.figure import FILE, recall, verdict
 from appliance.config.configuration import ConfigError, Configuration, load
@@ -26,6 +26,7 @@ from appliance.config.evidence_form import USUAL_BITS_S
 from appliance.config.form import show_duration
 from appliance.config.problems import Problem
 from appliance.outlook import Outlook, PolicyLine, SensorLine, outlook
+from appliance.store.database_file import NAME as DATABASE
 from sensors.settings import FRAMES_A_PAIR
 from sensors.window import Sense
 

@@ -12,7 +12,7 @@ from alerts.channels.speech import SpeechChannel
 from alerts.notification import Channel
 from alerts.reason import Reason
 from appliance.config.configuration import Configuration
-from appliance.watch import watch
+from appliance.watch import Watch
 
 MQTT = "mqtt"
 ONVIF = "onvif"
@@ -45,10 +45,10 @@ class Telling:
         """Those that are told slowly."""
         return frozenset(self.channels).difference(OVER_MQTT)
 
-    def configure(self, configuration: Configuration) -> None:
+    def configure(self, configuration: Configuration, watch: Watch) -> None:
         """What changes of them while the box runs: what is said of each policy, and which there are."""
         if self.onvif:
-            self.onvif.configure(watch(configuration).policies().keys())
+            self.onvif.configure(watch.policies().keys())
         if self.speech:
             self.speech.phrases({policy.id: policy.say for policy in configuration.policies if policy.say})
 

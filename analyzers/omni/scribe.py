@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from analyzers.description import Description, Undescribed
-from analyzers.desk import Desk
+from analyzers.desk import Desk, Waiting
 from analyzers.interview import Batch, Forgo, Perceived, Wish, WishEnded
 from analyzers.judge import Question
 from analyzers.omni.second_step import Describer, Steps, perceive
@@ -23,8 +23,6 @@ from sensors.slots import Slots
 
 log = logging.getLogger("omniwatch.judge")
 
-Order = Batch | Wish | Forgo
-Waiting = queue.Queue[tuple[Order, Desk]]
 
 
 @dataclass(slots=True, kw_only=True)

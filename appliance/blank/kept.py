@@ -8,17 +8,18 @@ from analyzers.omni.folder import read
 from analyzers.omni.plan import this_machine
 from appliance.blank.findings import FINDING, NAME, Flag, flags
 from appliance.config.configuration import Configuration
+from appliance.store.database_file import NAME as DATABASE
 from appliance.store.remembered import named
 from appliance.store.rows import read as read_row
 
-DATABASE = "omniwatch.db"
 WAIT_S = 2.0
+"""For a box that writes at the moment."""
 
 
 def kept_flags(configuration: Configuration) -> tuple[Flag, ...]:
     """The policies that said yes to nothing, under the model and in the words that are configured now.
 
-    None where nothing was kept. ModelError where the model is not there; PermissionError where the store may not be read.
+    None of them where nothing was kept. ModelError where the model is not there; PermissionError where the store may not be read.
     """
     judge = configuration.judge
     database = configuration.state / DATABASE

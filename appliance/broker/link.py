@@ -50,7 +50,7 @@ class BrokerLink:
     def configure(self, configuration: Configuration, watch: Watch) -> None:
         """What is watched from now on."""
         self._discovery.configure(configuration, watch)
-        self._onvif_rules.configure(configuration)
+        self._onvif_rules.configure(watch)
         self.gates.configure(configuration)
 
     def _ordered(self, fate: Fate, count: int) -> None:

@@ -11,10 +11,9 @@ from pydantic import TypeAdapter, ValidationError
 from alerts.channels.mqtt import MqttChannel
 from alerts.channels.topics import onvif
 from alerts.notification import Outcome
-from appliance.config.configuration import Configuration
 from appliance.store.remembered import recalled, remember
 from appliance.store.store import Store, StoreFailed
-from appliance.watch import watch
+from appliance.watch import Watch
 
 SETTING = "onvif"
 TOPICS = TypeAdapter(frozenset[str])
@@ -33,10 +32,10 @@ class OnvifRules:
         self._wanted: frozenset[str] = frozenset()
         self._news = asyncio.Event()
 
-    def configure(self, configuration: Configuration) -> None:
+    def configure(self, watch: Watch) -> None:
         """What there is from now on."""
         prefix = self._prefix
-        self._wanted = frozenset(onvif(prefix, *key) for key in watch(configuration).policies()) if prefix is not None else frozenset()
+        self._wanted = frozenset(onvif(prefix, *key) for key in watch.policies()) if prefix is not None else frozenset()
         self._news.set()
 
     async def run(self) -> None:

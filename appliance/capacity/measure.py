@@ -21,6 +21,7 @@ from appliance.check import print_problems
 from appliance.config.configuration import ConfigError, Configuration, load
 from appliance.config.site_form import MAX_SITE_SENSORS
 from appliance.loaded_judge import NoJudge, loaded_judge
+from appliance.store.database_file import NAME as DATABASE
 from appliance.store.database_file import StoreInUse, held
 
 FAILED, MISTYPED, STOPPED = 1, 2, 130
@@ -73,7 +74,7 @@ def _measured_and_kept(configuration: Configuration, path: Path, words: Console)
         raise NotMeasured("no policy asks about any sensor: there is nothing to measure")
     configuration.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
-        with held(configuration.state / "omniwatch.db"):
+        with held(configuration.state / DATABASE):
             found = asyncio.run(_measured(configuration, lambda line: words.print(escape(line), highlight=False, soft_wrap=True)))
             return found, keep(found.figure, configuration.state)
     except StoreInUse:

@@ -6,11 +6,12 @@ from pathlib import Path
 from appliance.config.keyring import Keyring
 from appliance.config.problems import HintedError
 from appliance.doctor.finding import Finding, Health
+from appliance.store.database_file import NAME
 
 READ, ENTER = 0o4, 0o1
 WHO = {3: "its group", 0: "everybody"}
 """By the place of their three bits in a file's mode."""
-DATABASE = ("omniwatch.db", "omniwatch.db-wal", "omniwatch.db-shm")
+DATABASE = (NAME, f"{NAME}-wal", f"{NAME}-shm")
 
 
 def look_at_secrets(keyring: Keyring, names: Iterable[str]) -> Iterator[Finding]:

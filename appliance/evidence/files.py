@@ -19,6 +19,7 @@ from typing import TypeVar
 
 from alerts.evidence import Clip
 from appliance.store.clip_rows import ClipId
+from appliance.store.database_file import NAME
 from sensors.cut import PART
 from sensors.moment import NANOSECONDS, BootId, Moment
 from sensors.segment import Segment, listed, outgrown
@@ -147,7 +148,7 @@ class Room:
 def room(state: Path, runtime: Path, now: Moment) -> Room:
     """Look."""
     rings = {SensorId(folder.name): listed(folder) for folder in _folders(runtime / now.boot_id)}
-    database = sum(file.stat().st_size for file in state.glob("omniwatch.db*"))
+    database = sum(file.stat().st_size for file in state.glob(f"{NAME}*"))
     return Room(
         segment_bytes=sum(segment.bytes for ring in rings.values() for segment in ring),
         database_bytes=database,

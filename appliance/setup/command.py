@@ -5,12 +5,15 @@ from typing import Annotated
 
 import typer
 
+SYSTEM = Path("/etc/omniwatch/appliance.yaml")
+"""The configuration that the unit runs with."""
+
 setting_up = typer.Typer()
 
 
 @setting_up.command()
 def setup(
-    config: Annotated[Path, typer.Argument(help="The configuration to be written.", metavar="CONFIG")] = Path("/etc/omniwatch/appliance.yaml"),
+    config: Annotated[Path, typer.Argument(help="The configuration to be written.", metavar="CONFIG")] = SYSTEM,
     *,
     answers: Annotated[Path | None, typer.Option("--answers", help="A file with all answers: nothing is asked.", metavar="FILE")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a configuration that is there; it is kept beside as .old.")] = False,

@@ -13,9 +13,9 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import TypeAdapter, ValidationError
 
+from appliance.setup.discovery_main import MISSING
+
 INSTALL = "to look for cameras in the network: pip install 'WSDiscovery>=2.1.2,<3' into the environment of omniwatch"
-MISSING = 3
-"""The helper's exit status where the package is not there."""
 SEARCH_S, LIMIT_S = 4.0, 20.0
 MAX_CAMERAS, MAX_BYTES, MAX_NAME = 64, 1 << 20, 60
 

@@ -10,6 +10,7 @@ import sys
 from typing import Any
 
 MISSING = 3
+"""The exit status where the package is not there."""
 MEMORY_BYTES = 512 << 20
 MAX_ANSWERS, MAX_TEXTS, MAX_TEXT = 256, 32, 300
 TYPES = (("http://www.onvif.org/ver10/network/wsdl", "NetworkVideoTransmitter"), ("http://www.onvif.org/ver10/device/wsdl", "Device"))

@@ -12,6 +12,7 @@ from appliance.config.keyring import Keyring
 from appliance.config.problems import ConfigError
 from appliance.doctor.secrecy import readers
 from appliance.setup.answers import AnswersForm
+from appliance.setup.command import SYSTEM
 from appliance.setup.dialogue import Around, ask_all
 from appliance.setup.draft import secrets_of
 from appliance.setup.placing import SECRETS, Placed, PlaceTaken, check_free, place
@@ -19,8 +20,6 @@ from appliance.setup.sheet import read_answers
 from appliance.setup.shelf import FOLDER, Shelf, read_shelf
 from appliance.setup.terminal import GaveUp, Terminal
 
-SYSTEM = Path("/etc/omniwatch/appliance.yaml")
-"""The configuration that the unit runs with."""
 NOT_WRITTEN, MISTYPED, STOPPED = 1, 2, 130
 """Exit statuses: nothing was written; what was asked for cannot be; whoever typed has had enough."""
 NO_TERMINAL = "setup asks questions, and nobody is at this terminal: run it in one, or give the answers in a file: omniwatch setup --answers FILE"

@@ -16,6 +16,8 @@ from typing import Literal
 
 from appliance.store.migrations import VERSION, migrate, version
 
+NAME = "omniwatch.db"
+"""Of the file, in the folder of the state; beside it lie what SQLite and the box need for it, under names that begin so."""
 MEMORY: Literal[":memory:"] = ":memory:"
 MAX_KEPT_ASIDE = 3
 """Damaged files that are kept for whoever wants to look at them; older ones make room."""
@@ -57,6 +59,11 @@ class DatabaseSettings:
     """True: where the file cannot be had, a memory takes its place until it can, and what was in it is then carried over."""
     renew_after_s: float = 30.0
     """A file that has refused everything for so long is closed and opened again; so often, too, one that could not be opened is tried again."""
+
+    @classmethod
+    def within(cls, state: Path, *, stands_in: bool) -> "DatabaseSettings":
+        """Those of the box whose state lies in this folder."""
+        return cls(path=state / NAME, stands_in=stands_in)
 
 
 class DatabaseFile:

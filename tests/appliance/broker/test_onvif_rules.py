@@ -12,6 +12,7 @@ from appliance.broker.onvif_rules import SETTING, OnvifRules
 from appliance.config.configuration import Configuration, load
 from appliance.store.remembered import recalled
 from appliance.store.store import MEMORY, Store
+from appliance.watch import watch
 from sensors.window import ViewId
 from tests.alerts.mosquitto import Broker, Listener, now, running
 
@@ -46,7 +47,7 @@ async def run(port: int, store: Store, prefix: str | None, *configurations: Conf
         rules = OnvifRules(box_.channel, store, prefix)
         task = asyncio.create_task(rules.run())
         for configuration in configurations:
-            rules.configure(configuration)
+            rules.configure(watch(configuration))
             names = {str(policy.id) for policy in configuration.policies} if prefix else set()
             async with asyncio.timeout(10):
                 while await held(store) != names:  # noqa: ASYNC110 - what is waited for is in the store and tells nobody
