@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, NoReturn
 from analyzers.desk import Desk, Waiting
 from analyzers.interview import Answers, Batch, Forgo, Heard, JudgeCondition, JudgeNews, JudgeSettings, Said, Wish
 from analyzers.judgement import Cause
-from analyzers.omni.beside import plan_beside
-from analyzers.omni.plan import ModelError, plan, this_machine
+from analyzers.omni.beside import plan_judge
+from analyzers.omni.plan import ModelError, this_machine
 from sensors.wire import MAX_DATAGRAM_BYTES, Codec, WireError, receive
 
 if TYPE_CHECKING:  # torch takes seconds to load: not before the supervisor has been told that something happens
@@ -104,9 +104,8 @@ def load(settings: JudgeSettings) -> "Loaded":
     """Load torch and the model. ModelError, or what their imports raise."""
     os.environ["HF_HUB_OFFLINE"] = "1"  # before anything reads it: no library asks a hub for a kernel or a file, whoever started us
     # What can be told without torch is told at once.
-    planned = plan(Path(settings.model), settings.quantization, this_machine(settings.device), describes=settings.describes)
-    if settings.second_look:
-        plan_beside(planned, settings.second_look)
+    machine = this_machine(settings.device)
+    plan_judge(Path(settings.model), settings.quantization, machine, look=settings.second_look, describes=settings.describes)
     for chatty in ("bitsandbytes", "transformers", "torch"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
     import torch  # noqa: PLC0415

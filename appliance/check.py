@@ -13,10 +13,9 @@ from rich.table import Table
 from alerts.channels.people import INSTALL
 from alerts.facts import listed
 from analyzers.judgement import JudgeKind
-from analyzers.omni.beside import plan_beside
 from analyzers.omni.family import QWEN3_OMNI, Family
 from analyzers.omni.folder import sketch
-from analyzers.omni.plan import ModelError, plan, this_machine
+from analyzers.omni.plan import ModelError
 from appliance.blank.findings import ADVICE
 from appliance.blank.kept import kept_flags
 from appliance.capacity.conditions import conditions_of, judged_sensors
@@ -216,14 +215,13 @@ def _evidence(configuration: Configuration) -> Iterator[str]:
 def _model(configuration: Configuration, console: Console) -> None:
     """Say what the model needs, or why this machine is not ready for it: that is no mistake in the file, which may be checked elsewhere."""
     judge = configuration.judge
-    if judge.model is None:
-        return
     try:
-        planned = plan(judge.model, judge.quantization, this_machine(judge.device), describes=judge.describes)
-        console.print(f"Model: {escape(str(planned))}", highlight=False)
+        planned = judge.plans()
+        if planned is None:
+            return
+        console.print(f"Model: {escape(str(planned.first))}", highlight=False)
         if judge.second_look:
-            beside = f"{plan_beside(planned, judge.second_look)} beside it"
-            console.print(f"Second look within {judge.second_look.band:g} of a threshold: {escape(beside)}", highlight=False)
+            console.print(f"Second look within {judge.second_look.band:g} of a threshold: {escape(str(planned.second))} beside it", highlight=False)
         _capacity(configuration, console)
         _blanks(configuration, console)
     except ModelError as error:

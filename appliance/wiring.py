@@ -12,8 +12,7 @@ from analyzers.cue_judge import CueJudge
 from analyzers.interview import JudgeSettings
 from analyzers.judge import Judge
 from analyzers.judgement import JudgeKind
-from analyzers.omni.beside import peak_of_both, plan_beside
-from analyzers.omni.plan import ModelError, plan, this_machine
+from analyzers.omni.plan import ModelError
 from analyzers.queue import Queue
 from appliance import __version__
 from appliance.children.judge_link import AsyncJudge, Budget
@@ -58,12 +57,9 @@ def judge_budget(judge: JudgeConfig) -> Budget:
 
 def _memory_bytes(judge: JudgeConfig) -> int | None:
     """Well above what the model should need: it is for one that leaks, not for one that was reckoned a little low."""
-    if judge.model is None:
-        return None
     try:
-        planned = plan(judge.model, judge.quantization, this_machine(judge.device), describes=judge.describes)
-        peak = peak_of_both(planned, plan_beside(planned, judge.second_look)) if judge.second_look else planned.peak_bytes
-        return peak * 3 // 2 + 2_000_000_000
+        planned = judge.plans()
+        return planned.peak_bytes * 3 // 2 + 2_000_000_000 if planned else None
     except ModelError:
         return None  # the judge will say the same, and why
 

@@ -11,8 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from analyzers.omni.beside import plan_beside
-from analyzers.omni.plan import ModelError, plan, this_machine
+from analyzers.omni.plan import ModelError
 from appliance.capacity.conditions import asked_about, conditions_of, judged_sensors
 from appliance.capacity.figure import Figure, holds, keep
 from appliance.capacity.load import Load
@@ -88,10 +87,7 @@ def _measured_and_kept(configuration: Configuration, path: Path, words: Console)
 async def _measured(configuration: Configuration, say: Callable[[str], None]) -> Measured:
     """Load the judge and measure. NoJudge or ModelError where that cannot be."""
     judge, conditions = configuration.judge, conditions_of(configuration)
-    if judge.model:
-        planned = plan(judge.model, judge.quantization, this_machine(judge.device))
-        if judge.second_look:
-            plan_beside(planned, judge.second_look)
+    judge.plans()  # what does not fit is told before anything is loaded
     say(f"loading {judge.model}")
     async with loaded_judge(configuration) as link:
         if link is None:

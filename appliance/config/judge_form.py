@@ -12,6 +12,8 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from analyzers.interview import Quantization, SecondLook
 from analyzers.judgement import JudgeKind
+from analyzers.omni.beside import Plans, plan_judge
+from analyzers.omni.plan import this_machine
 from appliance.config.form import Bytes, FilePath, Form, Switched, Wait, Whole
 from appliance.config.second_look_form import SecondLookForm
 
@@ -113,6 +115,12 @@ class JudgeConfig:
     """Whether it describes what opened an alarm."""
     language: str = ""
     """In which; empty: in that of the policy's question."""
+
+    def plans(self) -> Plans | None:
+        """What it takes on this machine; None where cues alone judge. ModelError where its model is not there or cannot judge here."""
+        if self.model is None:
+            return None
+        return plan_judge(self.model, self.quantization, this_machine(self.device), look=self.second_look, describes=self.describes)
 
 
 def judge_config(form: JudgeForm, folder: Path) -> JudgeConfig:

@@ -10,8 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
-from analyzers.omni.beside import plan_beside
-from analyzers.omni.plan import ModelError, plan, this_machine
+from analyzers.omni.plan import ModelError
 from appliance.blank.findings import ADVICE
 from appliance.blank.kept import kept_flags
 from appliance.config.configuration import ConfigError, Configuration, Problem, survey
@@ -92,15 +91,14 @@ class _Configured:
         return any(problem.path == place or problem.path.startswith(f"{place}.") for problem in self.problems)
 
     def _model(self) -> Finding:
-        judge = self.configuration.judge
-        if judge.model is None:
-            return Finding(what="model", health=Health.OK, says="none: cues alone judge")
         try:
-            planned = plan(judge.model, judge.quantization, this_machine(judge.device), describes=judge.describes)
-            beside = f"; second look: {plan_beside(planned, judge.second_look)} beside it" if judge.second_look else ""
+            planned = self.configuration.judge.plans()
         except ModelError as error:
             return Finding(what="model", health=Health.FAILURE, says=str(error), do="until then cues stand in, and the alarm judge-down says so")
-        return Finding(what="model", health=Health.OK, says=f"{planned}{beside}")
+        if planned is None:
+            return Finding(what="model", health=Health.OK, says="none: cues alone judge")
+        beside = f"; second look: {planned.second} beside it" if planned.second else ""
+        return Finding(what="model", health=Health.OK, says=f"{planned.first}{beside}")
 
     def _blanks(self) -> Iterator[Finding]:
         """The policies that the model agreed with where there was nothing, as the box has found while it ran."""

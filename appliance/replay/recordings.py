@@ -12,8 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from analyzers.omni.beside import plan_beside
-from analyzers.omni.plan import ModelError, plan, this_machine
+from analyzers.omni.plan import ModelError
 from appliance.check import print_problems
 from appliance.children.judge_link import JudgeLink
 from appliance.config.configuration import ConfigError, Configuration, SensorConfig, load
@@ -137,13 +136,8 @@ class _Run:
 
     def _plan(self) -> None:
         """ReplayFailed for a model that cannot be used here, before a process is started for it."""
-        judge = self.configuration.judge
-        if judge.model is None:
-            return
         try:
-            planned = plan(judge.model, judge.quantization, this_machine(judge.device), describes=judge.describes)
-            if judge.second_look:
-                plan_beside(planned, judge.second_look)
+            self.configuration.judge.plans()
         except ModelError as error:
             raise ReplayFailed(f"{error}. To try the policies' `fallback` without a model write `judge: {{kind: cues}}`") from None
 

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 
 from analyzers.interview import JudgeSettings, Quantization, SecondLook  # noqa: E402
 from analyzers.judge import Question  # noqa: E402
-from analyzers.omni.beside import peak_of_both, plan_beside  # noqa: E402
+from analyzers.omni.beside import plan_judge  # noqa: E402
 from analyzers.omni.folder import ModelError  # noqa: E402
 from analyzers.omni.judge import OmniJudge  # noqa: E402
 from analyzers.omni.plan import Machine, plan  # noqa: E402
@@ -115,8 +115,10 @@ def test_a_second_model_is_planned_in_the_memory_that_the_first_leaves(tmp_path:
     look = SecondLook(model=str(other))
     large, small = (Machine(device="cuda", memory_bytes=size) for size in (80_000_000_000, 40_000_000_000))
     first = plan(one, Quantization.NF4, large)
-    both = plan_beside(first, look)
-    assert both.machine.memory_bytes == 80_000_000_000 - first.weight_bytes - first.work_bytes
-    assert peak_of_both(first, both) == pytest.approx(2 * first.weight_bytes + 2 * first.work_bytes + 500_000_000, rel=0.01)
+    both = plan_judge(one, Quantization.NF4, large, look=look, describes=False)
+    assert both.first == first
+    assert both.second
+    assert both.second.machine.memory_bytes == 80_000_000_000 - first.weight_bytes - first.work_bytes
+    assert both.peak_bytes == pytest.approx(2 * first.weight_bytes + 2 * first.work_bytes + 500_000_000, rel=0.01)
     with pytest.raises(ModelError, match=r"judge\.second_look, in what judge\.model leaves of the memory: .*Thinking is too big for this machine"):
-        plan_beside(plan(one, Quantization.NF4, small), look)
+        plan_judge(one, Quantization.NF4, small, look=look, describes=False)
