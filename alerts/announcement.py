@@ -33,9 +33,14 @@ def spoken(text: str) -> str:
     return one_line(PHONEMES.sub(" ", text), MAX_TEXT)
 
 
+def printable(text: str) -> str:
+    """A text with blanks for what cannot be printed: line ends, control and direction marks, lone surrogates."""
+    return "".join(each if each.isprintable() else " " for each in text)
+
+
 def one_line(text: str, most: int) -> str:
     """What can be read of a text, in one line, cut between words where it is longer than that."""
-    line = " ".join("".join(each if each.isprintable() else " " for each in text).split())
+    line = " ".join(printable(text).split())
     return line if len(line) <= most else line[:most].rpartition(" ")[0] or line[:most]
 
 

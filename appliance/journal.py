@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from types import TracebackType
 
+from alerts.announcement import printable
+
 PRIORITIES = ((logging.ERROR, "<3>"), (logging.WARNING, "<4>"), (logging.INFO, "<6>"))
 MAX_LINE = 2000
 MAX_TRACE = 20_000
@@ -64,11 +66,6 @@ class JsonLine(logging.Formatter):
             body["trace"] = self.formatException(record.exc_info)[:MAX_TRACE]
         line = json.dumps(body, ensure_ascii=False)
         return priority(record) + line if self._journal else line
-
-
-def printable(text: str) -> str:
-    """`text` with blanks for what cannot be printed: line ends, control and direction marks, lone surrogates."""
-    return "".join(each if each.isprintable() else " " for each in text)
 
 
 def priority(record: logging.LogRecord) -> str:

@@ -14,6 +14,11 @@ class Protocol(StrEnum):
     V311 = "3.1.1"
 
 
+def usual_port(*, tls: bool) -> int:
+    """The broker's, as IANA has assigned them: 1883, with TLS 8883."""
+    return 8883 if tls else 1883
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MqttSettings:
     """How to reach the broker. ValueError for what cannot be.

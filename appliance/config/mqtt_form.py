@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf, WithJsonSchema
 
-from alerts.channels.mqtt_settings import MqttSettings, Protocol
+from alerts.channels.mqtt_settings import MqttSettings, Protocol, usual_port
 from appliance.config.form import FilePath, Form, Line, Switched, Truth, Wait, Whole, between
 from appliance.config.problems import Problem
 from appliance.config.yaml_marks import Document, Path_, SecretName
@@ -99,7 +99,7 @@ def broker(
     try:
         settings = MqttSettings(
             host=form.host,
-            port=form.port or (8883 if form.tls else 1883),
+            port=form.port or usual_port(tls=form.tls),
             tls=form.tls,
             ca=files.get("ca"),
             certificate=files.get("certificate"),

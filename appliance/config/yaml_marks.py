@@ -15,6 +15,7 @@ from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
+from alerts.announcement import printable
 from appliance.config.problems import ConfigError, Problem
 
 MAX_BYTES = 1024 * 1024
@@ -109,7 +110,7 @@ def _shown(lines: tuple[str, ...], number: int) -> str:
     line = lines[number] if number < len(lines) else ""
     line = _PASSWORD.sub(lambda found: found[1] + "*" * len(found[2]), line)
     line = _IN_URL.sub(lambda found: "*" * len(found[1]), line)
-    return "".join(character if character.isprintable() else " " for character in line)
+    return printable(line)
 
 
 def read(file: Path) -> Document:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf
 
-from alerts.channels.mqtt_settings import MqttSettings
+from alerts.channels.mqtt_settings import MqttSettings, usual_port
 from appliance.config.form import MAX_ID, FilePath, Form, Id, Line, Truth
 from appliance.config.judge_form import JudgeForm
 from appliance.config.keyring import MAX_SECRET
@@ -98,7 +98,7 @@ class BrokerAnswer(Form):
         """What a connection needs. ValueError for what does not go together."""
         return MqttSettings(
             host=self.host,
-            port=self.port or (8883 if self.tls else 1883),
+            port=self.port or usual_port(tls=self.tls),
             tls=self.tls,
             ca=Path(self.ca) if self.ca else None,
             username=self.username,

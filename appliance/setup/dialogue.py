@@ -12,6 +12,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
+from alerts.channels.mqtt_settings import usual_port
 from analyzers.interview import Quantization
 from analyzers.omni.folder import read as read_model
 from analyzers.omni.plan import ModelError, plan, this_machine
@@ -243,7 +244,7 @@ def _broker(terminal: Terminal) -> BrokerAnswer | None:
     terminal.heading("The MQTT broker that alarms go to")
     while host := terminal.optional("Its name or address", HOST, "nobody is told yet"):
         tls = terminal.yes("Encrypted (TLS)?", default=False)
-        said: dict[str, Any] = {"host": host, "tls": tls, "port": terminal.value("Its port", PORT, "8883" if tls else "1883")}
+        said: dict[str, Any] = {"host": host, "tls": tls, "port": terminal.value("Its port", PORT, str(usual_port(tls=tls)))}
         if tls and (ca := terminal.optional("The certificate of its authority", TypeAdapter(str), "the system's authorities")):
             said["ca"] = os.path.abspath(Path(ca).expanduser())  # noqa: PTH100 - without following links
         if username := terminal.optional("The name to log in with", LINE):
