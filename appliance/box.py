@@ -218,7 +218,7 @@ class Box:
             parts=parts,
             store=self._store,
             clock=self._clock,
-            mqtt=self._channel,
+            telling=self._telling,
             deliveries=self._deliveries,
             proving=self._proving,
             remove=self._keeping.remove,

@@ -95,6 +95,8 @@ class SpeechChannel:
         self._phrases: Mapping[PolicyId, str] = {}
         self._said = Said(again_after=settings.again_after)
         self._speaking = asyncio.Lock()
+        self._is_told = False
+        """Somebody has something of their own said."""
         self._news = asyncio.Event()
         self._numbers = 0
         self._problem = ""
@@ -132,6 +134,28 @@ class SpeechChannel:
             self._said = self._said.after(text, self._now())
         self._works()
         return self._delivery(notification, Outcome.UNHEARD if kept else Outcome.DELIVERED, f"kept as {kept}" if kept else "")
+
+    async def say(self, text: str) -> str:
+        """Say what somebody wants said, after whatever is being said, at any hour; where it was kept, if nothing here can play it.
+
+        SpeechFault where it cannot be said, there is nothing in it to say, or somebody else has something said: one at a time, so that
+        announcements of alarms wait for one of them at most.
+        """
+        if self._is_told:
+            raise SpeechFault("something else that somebody wants said is not over yet: try again in a moment")
+        if not (words := spoken(text)):
+            raise SpeechFault("there is nothing in it that can be said")
+        self._is_told = True
+        try:
+            async with self._speaking:
+                kept = await self._aloud(await self._voice.utter(words), f"{self._now().utc:%Y%m%dT%H%M%S}-said.wav")
+        except SpeechFault as fault:
+            self._has_failed(str(fault))
+            raise
+        finally:
+            self._is_told = False
+        self._works()
+        return kept
 
     async def _aloud(self, utterance: Utterance, name: str) -> str:
         """Play it; whoever hears it knows from when to when. However it ends, the span ends with it."""

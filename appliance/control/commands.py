@@ -110,6 +110,19 @@ def disarm(*, why: Why = "", config: Config = None) -> None:
     _give(lambda: Disarm(why=why), config)
 
 
+@operator.command()
+def say(
+    text: Annotated[str, typer.Argument(help="Up to 240 characters.", metavar="TEXT")],
+    *,
+    why: Why = "",
+    config: Config = None,
+) -> None:
+    """Say something aloud over the box's loudspeaker, at any hour, after what is being said. Ends when it has been said."""
+    from appliance.control.orders import Say
+
+    _give(lambda: Say(text=text, why=why), config)
+
+
 @operator.command("test-alarm")
 def rehearse(policy: PolicyName, view: View = None, *, why: Why = "", config: Config = None) -> None:
     """Send an alarm of a policy the whole way to people, marked as a test. It ends by itself."""

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from alerts.channels.mqtt import MqttChannel
 from alerts.track import Track
 from analyzers.policy import Policy
 from appliance import __version__
@@ -33,6 +32,7 @@ from appliance.deliveries import Deliveries
 from appliance.proving import Proving
 from appliance.report import Parts
 from appliance.store.store import Store
+from appliance.telling import Telling
 from appliance.watch import NOTHING, Watch
 from sensors.window import SensorId
 
@@ -44,7 +44,7 @@ class Room:
     parts: Parts
     store: Store
     clock: Clock
-    mqtt: MqttChannel | None
+    telling: Telling
     deliveries: Deliveries
     proving: Proving
     remove: Remove | None
@@ -76,6 +76,7 @@ class Desk:
             sensors=self._sensors,
             remove=room.remove,
             drill=self._drill,
+            speak=room.telling.speech.say if room.telling.speech else None,
             name=f"{configuration.site}/{configuration.box}",
         )
         self.verbs = Verbs(means)
@@ -156,7 +157,7 @@ class Desk:
         return JudgeLine(kind=self._configuration.judge.kind.value, condition=news.condition.value, detail=news.detail, model=news.model)
 
     def _channels(self) -> tuple[ChannelLine, ...]:
-        mqtt = self._room.mqtt
+        mqtt = self._room.telling.mqtt
         return tuple(
             ChannelLine(
                 channel=name,

@@ -22,7 +22,7 @@ from alerts.notification import Outcome
 from appliance.allowance import Allowance
 from appliance.config.problems import did_you_mean
 from appliance.config.site_form import DISARMED
-from appliance.control.orders import Acknowledge, Answer, Arm, Clear, Deed, Disarm, Origin, Request, Shelve, Test, Unshelve, refused
+from appliance.control.orders import Acknowledge, Answer, Arm, Clear, Deed, Disarm, Origin, Request, Say, Shelve, Test, Unshelve, refused
 from appliance.control.verbs import Verbs
 
 VERBS: Mapping[str, tuple[type[Deed], str]] = {
@@ -33,13 +33,14 @@ VERBS: Mapping[str, tuple[type[Deed], str]] = {
     "arm": (Arm, '{"mode": "night", "who": "anna"}'),
     "disarm": (Disarm, '{"who": "anna"}'),
     "mode": (Arm, '{"mode": "disarmed", "who": "anna"}'),
+    "say": (Say, '{"text": "The gate will be closed in five minutes.", "who": "anna"}'),
     "test-alarm": (Test, '{"what": "press-cell-entry", "who": "anna"}'),
 }
 """The orders and how one looks, by the last level of their topics. `mode` arms and disarms, for whoever has one topic for both."""
 MODE = "mode"
 UNKNOWN = "unknown"
 WORKERS = 4
-"""Orders that are done at a time: a test waits for its delivery."""
+"""Orders that are done at a time: a test waits for its delivery, what is to be said for its end."""
 WAITING = 16
 RATE_HZ, BURST = 2.0, 10.0
 ANSWER_S = 60

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field
 
+from alerts.announcement import MAX_TEXT
 from alerts.event import MAX_SHELF, MAX_WHY
 from appliance.control.status import Status
 from sensors.wire import Codec
@@ -102,6 +103,15 @@ class Disarm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Say:
+    """Say this aloud now, over the box's loudspeaker. It is answered when it has been said."""
+
+    verb: Literal["say"] = "say"
+    text: Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
+    why: Why = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Forget:
     """Remove the evidence of a sensor between two times."""
 
@@ -135,7 +145,7 @@ class AskAudit:
     last: Annotated[int, Field(ge=1, le=MAX_SHOWN)] = 20
 
 
-Deed = Acknowledge | Shelve | Unshelve | Clear | Test | Arm | Disarm | Forget | Drill
+Deed = Acknowledge | Shelve | Unshelve | Clear | Test | Arm | Disarm | Say | Forget | Drill
 Question = AskStatus | AskAudit
 Order = Deed | Question
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import assert_never
 
 from alerts.channels.cloudevents import plain
+from alerts.channels.speech import SpeechFault
 from alerts.event import MAX_WHO, MAX_WHY
 from alerts.facts import listed
 from appliance.config.problems import did_you_mean
@@ -31,6 +32,7 @@ from appliance.control.orders import (
     Origin,
     Question,
     Request,
+    Say,
     Shelve,
     StatusAnswer,
     Test,
@@ -43,6 +45,8 @@ from appliance.control.track_orders import Reach, command
 from appliance.store.store import StoreFailed
 from sensors.window import SensorId
 
+Speak = Callable[[str], Awaitable[str]]
+"""Says something aloud: where it was kept, if nothing could play it. SpeechFault where it cannot be said."""
 Remove = Callable[[SensorId, datetime, datetime], Awaitable[Sequence[str]]]
 """Removes the evidence of a sensor between two times, and says of each thing what it was."""
 
@@ -59,6 +63,8 @@ class Means:
     remove: Remove | None
     """None: the box keeps no evidence."""
     drill: Callable[[], Awaitable[Answer]]
+    speak: Speak | None
+    """None: the box has no loudspeaker."""
     name: str
     """`<site>/<box>`."""
 
@@ -123,6 +129,8 @@ class Verbs:
                 return await self._arm(order, who)
             case Disarm():
                 return await self._set(Armed(mode=self._means.arming.now.mode, on=False), who)
+            case Say():
+                return await self._say(order)
             case Forget():
                 return await self._forget(order)
             case Drill():
@@ -144,6 +152,15 @@ class Verbs:
         rest = f"; not watching now: {listed(off)}; what is open of them is asked on until it clears" if off else ""
         said = f"armed: {armed.mode}" if armed.on else "disarmed"
         return done(said + rest, *(() if remembered else ("the store has failed: this will be forgotten at the next start",)))
+
+    async def _say(self, order: Say) -> Answer:
+        if self._means.speak is None:
+            return refused("this box does not speak: `notify.speech` in its configuration has it do so")
+        try:
+            kept = await self._means.speak(order.text)
+        except SpeechFault as fault:
+            return refused(str(fault))
+        return done(f"kept as {kept}: there is nothing here to play it on" if kept else "said")
 
     async def _forget(self, order: Forget) -> Answer:
         sensors = self._means.sensors()

@@ -28,7 +28,7 @@ DEVICE = Described(
 ).topic("homeassistant")
 BIRTH = "homeassistant/status"
 SAID = (TOPICS.status, TOPICS.heartbeat, TOPICS.mode, ALERT, STATE, TOPICS.sensor(SensorId("hall")), TOPICS.response("arm"), f"{TOPICS.responses}x/1")
-ORDERS = tuple(TOPICS.command(verb) for verb in ("acknowledge", "shelve", "unshelve", "clear", "arm", "disarm", "mode", "test-alarm"))
+ORDERS = tuple(TOPICS.command(verb) for verb in ("acknowledge", "shelve", "unshelve", "clear", "arm", "disarm", "mode", "say", "test-alarm"))
 
 MAY_WRITE = {
     "omniwatch": {*SAID, DEVICE},

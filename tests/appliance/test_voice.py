@@ -191,6 +191,40 @@ def test_the_same_words_are_said_once_within_a_minute_and_counted(tmp_path: Path
     ran(story)
 
 
+def test_what_somebody_wants_said_is_said_as_often_as_they_say_and_mutes_those_who_hear_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    speaker(tmp_path, monkeypatch)
+    mouth = Mouth(tmp_path)
+
+    async def story() -> None:
+        assert [await mouth.channel.say("The gate will be closed.") for _ in range(2)] == ["", ""]
+        assert len(mouth.mutes) == 4
+        with pytest.raises(SpeechFault, match="nothing in it that can be said"):
+            await mouth.channel.say("[[\x00]]")
+
+    ran(story)
+
+
+def test_one_thing_at_a_time_is_said_for_somebody_so_that_alarms_need_not_wait_for_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program(tmp_path, monkeypatch, "aplay", f"echo $$ > {tmp_path}/pid; while [ ! -e {tmp_path}/over ]; do sleep 0.01; done")
+    mouth = Mouth(tmp_path)
+
+    async def story() -> None:
+        first = asyncio.create_task(mouth.channel.say("The gate will be closed."))
+        while not runs(tmp_path / "pid"):  # noqa: ASYNC110 - files tell nobody
+            await asyncio.sleep(0.01)
+        alarm = asyncio.create_task(mouth.channel.send(note("Fire")))
+        with pytest.raises(SpeechFault, match="not over yet"):
+            await mouth.channel.say("Lunch is ready.")
+        (tmp_path / "over").touch()
+        assert await first == ""
+        assert (await alarm).outcome is Outcome.DELIVERED
+        assert await mouth.channel.say("Lunch is ready.") == ""
+
+    ran(story)
+
+
 def test_without_a_sound_card_announcements_are_files_whose_paths_are_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -141,7 +141,7 @@ async def test_a_forgetting_that_fails_is_answered_and_on_record(error: Exceptio
 
     store, trail = await trail_of(0)
     reach = Reach(pipeline=None, policies=dict, deliveries=None, clock=Clock(), timezone=lambda: "UTC")
-    means = Means(reach=reach, arming=None, trail=trail, status=None, sensors=lambda: ("door",), remove=fails, drill=None, name="s/b")
+    means = Means(reach=reach, arming=None, trail=trail, status=None, sensors=lambda: ("door",), remove=fails, drill=None, speak=None, name="s/b")
     forget = Forget(sensor="door", start=NOW.utc - timedelta(hours=1), end=NOW.utc)
     answer = await Verbs(means).execute(Request(order=forget), "anna", Origin.CONTROL)
     assert not answer.done
@@ -193,7 +193,7 @@ async def test_an_order_is_remembered_while_it_is_done() -> None:
     reach = Reach(pipeline=pipeline, policies=dict, deliveries=Deliveries(), clock=clock, timezone=lambda: "UTC")
     means = Means(
         reach=reach, arming=Arming(store, ("home",), lambda _armed: None), trail=AuditTrail(store), status=Status, sensors=tuple, remove=None,
-        drill=drill, name="plant/hall",
+        drill=drill, speak=None, name="plant/hall",
     )  # fmt: skip
     order = asyncio.create_task(Verbs(means).execute(Request(order=Drill(why="a new lens")), "anna", Origin.CONTROL))
     await begun.wait()

@@ -1,6 +1,7 @@
 """Orders over MQTT: what is one and what is not, and what a running box does with them."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -72,7 +73,7 @@ def test_what_is_no_order_says_why_in_a_line(verb: str, payload: bytes, says: st
 
 
 def test_no_order_over_mqtt_removes_evidence_or_asks_who_said_what() -> None:
-    assert VERBS.keys() == {"acknowledge", "shelve", "unshelve", "clear", "arm", "disarm", "mode", "test-alarm"}
+    assert VERBS.keys() == {"acknowledge", "shelve", "unshelve", "clear", "arm", "disarm", "mode", "say", "test-alarm"}
 
 
 class Person:
@@ -202,3 +203,31 @@ def test_without_the_owners_word_no_order_is_taken(appliance: Appliance, person:
     eventually(lambda: "opened: something-there" in appliance.log(), 25, "the box works")
     assert not anna.answers
     assert "mallory" not in appliance.log()
+
+
+@pytest.mark.broker
+@pytest.mark.skipif(not shutil.which("espeak-ng"), reason="apt-get install espeak-ng")
+def test_what_people_want_said_is_said_and_on_record_whichever_way_it_came(appliance: Appliance, person: Callable[..., Person]) -> None:
+    ready(appliance, ", commands: true}\n  speech: {device: nosuch, least: critical")
+    anna = person()
+    anna.order("say", {"text": "The gate will be closed.", "who": "anna"})
+    eventually(anna.said, 20, "it was said")
+    (kept,) = (appliance.folder / "state" / "announcements").glob("*-said.wav")
+    assert (anna.said()[0]["verb"], anna.said()[0]["done"]) == ("say", True)
+    assert kept.name in anna.said()[0]["says"][0]
+    command = [sys.executable, "-m", "appliance"]
+    typed = subprocess.run([*command, "say", "Lunch.", "--config", str(appliance.config)], capture_output=True, text=True, check=False, timeout=30)
+    assert (typed.returncode, "kept as" in typed.stdout) == (0, True)
+    shown = subprocess.run([*command, "audit", "--config", str(appliance.config)], capture_output=True, text=True, check=True, timeout=30)
+    assert "The gate will be closed." in shown.stdout
+    assert "Lunch." in shown.stdout
+
+
+@pytest.mark.broker
+def test_a_box_without_a_loudspeaker_says_so(appliance: Appliance, person: Callable[..., Person]) -> None:
+    ready(appliance)
+    anna = person()
+    anna.order("say", {"text": "The gate will be closed."})
+    eventually(anna.said, 10, "an answer")
+    assert not anna.said()[0]["done"]
+    assert "`notify.speech`" in anna.said()[0]["says"][0]
