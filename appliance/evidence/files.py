@@ -9,7 +9,7 @@ import re
 import shutil
 import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -26,8 +26,9 @@ from sensors.segment import Segment, listed, outgrown
 from sensors.settings import SegmentSettings
 from sensors.window import SensorId
 
-FILE = re.compile(r"(\d{4}-\d{2}-\d{2})/([a-z2-7]{26}-\d{1,9})\.(mp4|mov|jpg)")
-POSTER = ".jpg"
+CLIPS, POSTER = (".mp4", ".mov"), ".jpg"
+DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+FILE = re.compile(rf"{DAY.pattern}/([a-z2-7]{{26}}-\d{{1,9}})(\.mp4|\.mov|\.jpg)")
 ORPHANED_NS = 180 * NANOSECONDS
 """Segments of a sensor that is gone from the configuration wait so long for clips that are still to be made."""
 
@@ -90,37 +91,64 @@ def linked(folder: Path, clip: Clip, path: str) -> Clip | None:
     return twin
 
 
+def taken(folder: Path, clip: Clip) -> int:
+    """Bytes of a clip and its poster, as they lie there."""
+    return sum((folder / name).stat().st_size for name in (clip.file, clip.poster) if name and (folder / name).is_file())
+
+
 def remove(folder: Path, path: str) -> None:
     """Delete whatever has this stem, finished or not, and the day's folder where it was the last."""
-    for ending in (".mp4", ".mov", POSTER):
+    for ending in (*CLIPS, POSTER):
         for part in ("", PART):
             (folder / f"{path}{ending}{part}").unlink(missing_ok=True)
     with suppress(OSError):
         (folder / path).parent.rmdir()
 
 
-def whole(folder: Path) -> dict[ClipId, str]:
-    """The clips that lie there whole, by id: their paths below the folder."""
-    names = (FILE.fullmatch(str(path.relative_to(folder))) for path in _all(folder))
-    return {ClipId(match[2]): match[0] for match in names if match and match[3] != POSTER[1:]}
+@dataclass(frozen=True, slots=True)
+class Lying:
+    """A file in the evidence folder."""
+
+    name: str
+    """Its path below the folder."""
+    clip: ClipId | None
+    """What it is, by its name: of this clip, or of none."""
+    whole: bool
+    """It is a finished clip, and not a poster or a part of one."""
+
+    @property
+    def stem(self) -> str:
+        """Its path without its endings."""
+        return self.name.removesuffix(PART).rpartition(".")[0]
 
 
-def clear_leftovers(folder: Path, needed: Iterable[str]) -> int:
-    """Delete what is no whole clip and no poster of one, but for the stems that are still needed; how many files."""
-    stems = {*needed, *(name.rpartition(".")[0] for name in whole(folder).values())}
-    leftovers = [path for path in _all(folder) if _stem_of(folder, path) not in stems]
-    for path in leftovers:
-        path.unlink(missing_ok=True)
-    return len(leftovers)
+def lying(folder: Path) -> Iterator[Lying]:
+    """Whatever lies in the days' folders, one by one: a list of all files of a large quota takes megabytes. OSError as it comes."""
+    for day in _folders(folder):
+        if DAY.fullmatch(day.name):
+            with suppress(FileNotFoundError), os.scandir(day) as entries:  # a day goes with its last clip
+                for entry in entries:
+                    yield _lying(f"{day.name}/{entry.name}")
 
 
-def _all(folder: Path) -> tuple[Path, ...]:
-    return tuple(folder.glob("????-??-??/*")) if folder.is_dir() else ()
+def _lying(name: str) -> Lying:
+    match = FILE.fullmatch(name.removesuffix(PART))
+    whole = match is not None and match[2] != POSTER and not name.endswith(PART)
+    return Lying(name, ClipId(match[1]) if match else None, whole)
 
 
-def _stem_of(folder: Path, path: Path) -> str:
-    name = str(path.relative_to(folder)).removesuffix(PART)
-    return name.rpartition(".")[0]
+def lies(folder: Path, name: str) -> bool:
+    """Whether this file is there. OSError where that cannot be told."""
+    try:
+        os.stat(f"{folder}/{name}")  # noqa: PTH116 - a Path interns its parts: those of many files grow a table of the process
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def has_clip(folder: Path, stem: str) -> bool:
+    """Whether a whole clip has this stem."""
+    return any(lies(folder, f"{stem}{ending}") for ending in CLIPS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

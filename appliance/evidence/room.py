@@ -6,10 +6,11 @@ What nobody has seen to yet never makes room for anything: when there is nothing
 import logging
 import sqlite3
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, TypeVar
@@ -17,9 +18,9 @@ from typing import Literal, TypeVar
 from alerts.evidence import Clip
 from appliance.config.evidence_form import EvidenceConfig
 from appliance.evidence import files as evidence_files
-from appliance.evidence.files import Room, apart
+from appliance.evidence.files import Lying, Room, apart
 from appliance.store import clip_rows
-from appliance.store.clip_rows import ClipId, ClipRow, Gone
+from appliance.store.clip_rows import UNKNOWN_SENSOR, ClipId, ClipRow, Gone
 from appliance.store.store import Store
 from appliance.store.sweep import WallClock
 from sensors.moment import Moment
@@ -29,6 +30,7 @@ from sensors.window import SensorId
 log = logging.getLogger("omniwatch.evidence")
 
 T = TypeVar("T")
+Span = tuple[datetime, datetime]
 
 AT_ONCE = 50
 """Clips that are deleted in one turn."""
@@ -75,44 +77,55 @@ class EvidenceRoom:
         self._wall = WallClock(start, store.opened.gap_from)
 
     async def reconcile(self, now: Moment) -> None:
-        """At the start: files without a row are adopted where they are whole, and deleted where not; rows without a file are ended."""
-        wanted = await self._do(lambda connection: clip_rows.of_state(connection, "wanted"))
-        lying = await apart(lambda: evidence_files.whole(self.folder))
-        needed = {each.id: evidence_files.stem(each.id, want.moment) for each in wanted if (want := each.wanted()) and want.clip}
-        known = set(needed)
-        async for row in self._kept():
-            known.add(row.id)
-            if row.id not in lying and (clip := row.clip()):
-                await self._end(row.id, "removed", Gone(why="its file is missing", clip=clip))
+        """Rows without a file are ended; files without a row are adopted where they are whole, and deleted where not."""
+        async for page in self._kept():
+            for row, clip in await apart(partial(_without_file, self.folder, page)):
+                await self._end(row.id, "removed", Gone(why=clip_rows.MISSING, clip=clip))
                 log.error("the clip %s is missing: its row has no file any more", clip.file)
-        for unclaimed in lying.keys() - known:
-            await self._adopt(unclaimed, lying[unclaimed], now)
-        leftovers = await apart(lambda: evidence_files.clear_leftovers(self.folder, needed.values()))
+        leftovers, files = 0, evidence_files.lying(self.folder)
+        while some := await apart(lambda: tuple(islice(files, clip_rows.PAGE))):
+            leftovers += await self._claim(some, now)
         if leftovers:
             log.warning("%d files of clips that were never finished were deleted", leftovers)
 
-    async def _kept(self) -> AsyncIterator[ClipRow]:
-        """Every clip that is kept, however many those are."""
+    async def _claim(self, files: Sequence[Lying], now: Moment) -> int:
+        """See whose files these are; how many were deleted because they are nobody's."""
+        ids = {file.clip for file in files if file.clip}
+        rows = await self._do(lambda connection: clip_rows.by_id(connection, ids))
+        for file in files:
+            row = rows.get(file.clip) if file.clip else None
+            if not file.whole or not file.clip:
+                continue
+            if row is None or row.state == "failed":  # of a whole clip only a row that nobody could read has failed
+                await self._adopt(file, file.clip, now)
+            elif clip := row.missing():
+                await self._return(row.id, clip)
+                log.warning("the clip %s was missing, and is there again", file.name)
+        return await apart(partial(_delete_unclaimed, self.folder, files, rows))
+
+    async def _return(self, row: ClipId, clip: Clip) -> None:
+        size = await apart(partial(evidence_files.taken, self.folder, clip))
+        await self._do(partial(clip_rows.returned, row=row, clip=clip, size=size))
+
+    async def _kept(self) -> AsyncIterator[tuple[ClipRow, ...]]:
+        """Every clip that is kept, however many those are, page by page."""
         last = ClipId("")
         while rows := await self._do(partial(clip_rows.kept_after, clip=last)):
-            for row in rows:
-                yield row
+            yield rows
             last = rows[-1].id
 
-    async def _adopt(self, clip: ClipId, name: str, now: Moment) -> None:
-        """The database was lost, and the clip was not."""
-        path = self.folder / name
-        status = await apart(path.stat)
+    async def _adopt(self, file: Lying, clip: ClipId, now: Moment) -> None:
+        """The database was lost, or the row, and the clip was not."""
+        status = await apart((self.folder / file.name).stat)
         at = datetime.fromtimestamp(status.st_mtime, UTC)
         moment = Moment(utc=at, boot_ns=now.boot_ns - round((now.utc - at).total_seconds() * 1e9), boot_id=now.boot_id)
-        poster = f"{name.rpartition('.')[0]}{evidence_files.POSTER}"
-        has_poster = await apart((self.folder / poster).is_file)
-        found = Clip(
-            file=name, poster=poster if has_poster else None, sha256="", bytes=status.st_size, start=moment, end=moment, masked=False, sound=False
-        )
+        name = f"{file.stem}{evidence_files.POSTER}"
+        poster = name if await apart((self.folder / name).is_file) else None
+        found = Clip(file=file.name, poster=poster, sha256="", bytes=status.st_size, start=moment, end=moment, masked=False, sound=False)
         row = clip_rows.found_row(clip, found, status.st_size)
-        await self._do(lambda connection: clip_rows.add(connection, row, moment))
-        log.warning("the clip %s was in no row; it is kept, and nobody knows any more whose it is", name)
+        if not await self._do(lambda connection: clip_rows.add(connection, row, moment)):
+            await self._return(clip, found)
+        log.warning("the clip %s was in no row; it is kept, and nobody knows any more whose it is", file.name)
 
     async def upkeep(self, now: Moment) -> None:
         """Delete what is too old and too much, and look how full it is. StoreFailed and OSError where that cannot be."""
@@ -174,13 +187,10 @@ class EvidenceRoom:
 
     async def forget(self, sensor: SensorId, start: datetime, end: datetime, now: Moment) -> tuple[Removed, ...]:
         """Delete clips, posters and segments of a sensor that overlap a span. Alerts keep what their clips were called and when they were."""
-        kept = [row async for row in self._kept() if row.sensor in (sensor, "")]
+        kept = [found async for page in self._kept() for found in _overlapping(page, (sensor, UNKNOWN_SENSOR), (start, end))]
         wanted = await self._do(lambda connection: clip_rows.of_state(connection, "wanted"))
         removed: list[Removed] = []
-        for row in (*kept, *(row for row in wanted if row.sensor == sensor)):
-            span = _span(row)
-            if span is None or span[0] > end or span[1] < start:
-                continue
+        for row, span in (*kept, *_overlapping(wanted, (sensor,), (start, end))):
             removed += _described(row, sensor, span)
             want = row.wanted() if row.state == "wanted" else None
             if want:
@@ -198,16 +208,33 @@ class EvidenceRoom:
         return await self._store.do(work)
 
 
-def _span(row: ClipRow) -> tuple[datetime, datetime] | None:
-    """When what a row is of was."""
-    of = row.wanted() if row.state == "wanted" else row.clip()
-    if of is None:
-        return None
-    wide = UNKNOWN if not row.sensor else timedelta(0)
-    return of.start.utc - wide, of.end.utc + wide
+def _without_file(folder: Path, rows: Sequence[ClipRow]) -> list[tuple[ClipRow, Clip]]:
+    return [(row, clip) for row in rows if (clip := row.clip()) and not evidence_files.lies(folder, clip.file)]
 
 
-def _described(row: ClipRow, sensor: SensorId, span: tuple[datetime, datetime]) -> list[Removed]:
+def _delete_unclaimed(folder: Path, files: Sequence[Lying], rows: Mapping[ClipId, ClipRow]) -> int:
+    """Delete those of these files that belong to no whole clip, to none that is about to be one, or to one that was deleted; how many."""
+    made = {evidence_files.stem(row.id, want.moment) for row in rows.values() if row.state == "wanted" and (want := row.wanted()) and want.clip}
+    removed = {row.id for row in rows.values() if row.state == "removed" and not row.missing()}
+    unclaimed = [file for file in files if file.clip in removed or not (file.stem in made or evidence_files.has_clip(folder, file.stem))]
+    for file in unclaimed:
+        (folder / file.name).unlink(missing_ok=True)
+    return len(unclaimed)
+
+
+def _overlapping(rows: Iterable[ClipRow], sensors: Container[SensorId], span: Span) -> Iterator[tuple[ClipRow, Span]]:
+    """Those of these sensors that overlap, and when they were."""
+    for row in rows:
+        of = row.wanted() if row.state == "wanted" else row.clip()
+        if of is None or row.sensor not in sensors:
+            continue
+        wide = UNKNOWN if row.sensor == UNKNOWN_SENSOR else timedelta(0)
+        start, end = of.start.utc - wide, of.end.utc + wide
+        if start <= span[1] and end >= span[0]:
+            yield row, (start, end)
+
+
+def _described(row: ClipRow, sensor: SensorId, span: Span) -> list[Removed]:
     start, end = span
     clip = row.clip() if row.state == "kept" else None
     if clip is None:

@@ -1,7 +1,7 @@
 """The rows of clips: what is promised, kept and gone, as the table `clip` holds it. SQL and JSON; it decides nothing and touches no file."""
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NewType
@@ -19,6 +19,9 @@ from sensors.window import SensorId
 
 ClipId = NewType("ClipId", str)
 """`<AlertId>-<transition that it belongs to>`: made of validated names alone, and the name of its files."""
+UNKNOWN_SENSOR = SensorId("")
+"""Whose a clip is that was found without a row."""
+MISSING = "its file is missing"
 SILENT = (*sorted(SILENCES), Reason.UNTOLD)
 """Reasons of transitions that told nobody."""
 MANY = 10_000
@@ -70,6 +73,11 @@ class ClipRow:
         """Its body once it is kept."""
         return read(CLIP, self.body)
 
+    def missing(self) -> Clip | None:
+        """What it was, where it ended only because its file was not there."""
+        gone = read(GONE, self.body) if self.state == "removed" else None
+        return gone.clip if gone and gone.why == MISSING else None
+
 
 WANTED, CLIP, GONE = TypeAdapter(Wanted), TypeAdapter(Clip), TypeAdapter(Gone)
 COLUMNS = "clip.id, clip.alert, clip.sensor, clip.state, clip.attempts, clip.bytes, clip.body"
@@ -94,6 +102,12 @@ def kept_after(connection: sqlite3.Connection, clip: ClipId) -> tuple[ClipRow, .
     return _rows(connection.execute(query, (clip,)))
 
 
+def by_id(connection: sqlite3.Connection, clips: Collection[ClipId]) -> dict[ClipId, ClipRow]:
+    """Those of these that have a row, whatever its state; a few hundred at once."""
+    found = _rows(connection.execute(f"SELECT {COLUMNS} FROM clip WHERE id IN ({_marks(clips)})", (*clips,)))  # noqa: S608 - marks alone
+    return {row.id: row for row in found}
+
+
 def tried(connection: sqlite3.Connection, clip: ClipId) -> None:
     """It is tried once more. Written before, so that what ends the box is not tried for ever."""
     connection.execute("UPDATE clip SET attempts = attempts + 1 WHERE id = ?", (clip,))
@@ -107,6 +121,12 @@ def made(connection: sqlite3.Connection, clip: ClipId, wanted: Wanted, size: int
 def kept(connection: sqlite3.Connection, row: ClipId, clip: Clip) -> None:
     """All is done: it has its name, and was told."""
     connection.execute("UPDATE clip SET state = 'kept', body = ? WHERE id = ?", (text(CLIP, clip), row))
+
+
+def returned(connection: sqlite3.Connection, row: ClipId, clip: Clip, size: int) -> None:
+    """Its file was missing, and is there again."""
+    kept(connection, row, clip)
+    connection.execute("UPDATE clip SET bytes = ? WHERE id = ?", (size, row))
 
 
 def ended(connection: sqlite3.Connection, clip: ClipId, state: str, gone: Gone) -> None:
@@ -167,7 +187,7 @@ def wanted_row(alert: Alert, wanted: Wanted) -> ClipRow:
 def found_row(clip: ClipId, made_clip: Clip, size: int) -> ClipRow:
     """A row for a clip that lies there and is in no row: the database was lost. Nobody knows any more whose it is."""
     alert = AlertId(clip.rpartition("-")[0])
-    return ClipRow(id=clip, alert=alert, sensor=SensorId(""), state="kept", attempts=0, bytes=size, body=text(CLIP, made_clip))
+    return ClipRow(id=clip, alert=alert, sensor=UNKNOWN_SENSOR, state="kept", attempts=0, bytes=size, body=text(CLIP, made_clip))
 
 
 def _rows(found: Iterable[tuple[str | int, ...]]) -> tuple[ClipRow, ...]:

@@ -15,6 +15,7 @@ import pytest
 from alerts.alert import Alert
 from alerts.decision import Decision
 from alerts.event import Commanded, Judged, Ticked, Verb
+from alerts.evidence import Clip
 from alerts.names import SENSOR_LOST
 from alerts.notification import Notification
 from analyzers.cue_judge import CueJudge
@@ -27,6 +28,8 @@ from appliance.evidence.clip_helper import helped
 from appliance.evidence.evidence import Evidence, Means
 from appliance.evidence.room import EvidenceRoom
 from appliance.pipeline import Pipeline
+from appliance.store import clip_rows
+from appliance.store.clip_rows import ClipId
 from appliance.store.store import Store
 from appliance.watch import Watch
 from sensors.cut import Cut, CutOrder, Uncut
@@ -130,6 +133,18 @@ class EvidenceBox:
         self.clock.at_s = self.clock.at_s if seconds is None else seconds
         await self.evidence.promise()
         await self.evidence.turn(self.clock.now())
+
+    async def keep(self, count: int) -> None:
+        """So many clips are kept in all, of other days; there is nothing in them."""
+        day = self.clips / "2026-05-03"
+        day.mkdir(parents=True, exist_ok=True)
+        rows = []
+        for number in range(count):
+            name = ClipId(f"{'a' * 26}-{number}")
+            (day / f"{name}.mp4").touch()
+            clip = Clip(file=f"{day.name}/{name}.mp4", poster=None, sha256="", bytes=0, start=BEGIN, end=BEGIN, masked=False, sound=False)
+            rows.append(clip_rows.found_row(name, clip, 0))
+        await self.store.do(lambda connection: [clip_rows.add(connection, row, BEGIN) for row in rows])
 
     async def rows(self) -> list[tuple[str, str, int]]:
         """Each clip's id, state and attempts."""

@@ -6,6 +6,7 @@ import os
 import re
 import threading
 import time
+import tracemalloc
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -21,7 +22,7 @@ from appliance.config.evidence_form import EvidenceUse
 from appliance.evidence.clip_helper import helped
 from appliance.evidence.evidence import MAX_ATTEMPTS, MAX_WANTED
 from appliance.evidence.files import apart
-from appliance.store.clip_rows import CLIP, MANY, WANTED, Wanted
+from appliance.store.clip_rows import CLIP, GONE, MANY, WANTED, Gone, Wanted
 from appliance.store.rows import text
 from sensors.cues import Box
 from sensors.cut import Cut, CutOrder, Uncut
@@ -199,6 +200,51 @@ async def test_at_the_start_rows_and_files_are_made_true(tmp_path: Path) -> None
         assert one.files() == sorted([unclaimed, unclaimed.replace("mp4", "jpg")])
         assert (tmp_path / "state" / "evil.txt").exists(), "what is not in the folder is nobody's business"
         assert one.evidence.statistics().removed == {"its file is missing": 1}
+
+
+@pytest.mark.usefixtures("segments")
+@story
+async def test_clips_whose_disk_was_away_are_kept_again_when_it_is_back(tmp_path: Path) -> None:
+    async with box(tmp_path) as one:
+        file = await kept(one)
+        before = await one.sql("SELECT state, body FROM clip")
+        one.clips.rename(tmp_path / "elsewhere")
+        await one.room.reconcile(one.clock.now())
+        assert [state for _, state, _ in await one.rows()] == ["removed"]
+        (tmp_path / "elsewhere").rename(one.clips)
+        await one.room.reconcile(one.clock.now())
+        assert await one.sql("SELECT state, body FROM clip") == before
+        assert await one.sql("SELECT bytes FROM clip") == [(sum((one.clips / name).stat().st_size for name in one.files()),)]
+        assert file in one.files()
+
+
+@pytest.mark.usefixtures("segments")
+@pytest.mark.parametrize(("state", "stays"), [("removed", False), ("failed", True)])
+@story
+async def test_a_clip_that_was_deleted_does_not_come_back_and_one_with_a_row_that_nobody_can_read_does(
+    tmp_path: Path, *, state: str, stays: bool
+) -> None:
+    async with box(tmp_path) as one:
+        file = await kept(one)
+        await one.sql("UPDATE clip SET state = ?, body = ?", state, text(GONE, Gone(why="forgotten")))
+        await one.room.reconcile(one.clock.now())
+        assert (file in one.files()) == stays
+        assert [row for _, row, _ in await one.rows()] == ["kept" if stays else "removed"]
+
+
+@story
+async def test_ten_times_as_many_clips_take_no_more_memory_to_go_through(tmp_path: Path) -> None:
+    async with box(tmp_path) as one:
+        peaks = []
+        for count in (1_000, 10_000):
+            await one.keep(count)
+            await one.room.reconcile(one.clock.now())  # what is made once is not counted
+            tracemalloc.start()
+            await one.room.reconcile(one.clock.now())
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+        assert await one.sql("SELECT count(*) FROM clip WHERE state = 'kept'") == [(count,)]
+        assert peaks[1] < 2 * peaks[0]
 
 
 @pytest.mark.usefixtures("segments")
