@@ -167,6 +167,36 @@ class Halved(StrEnum):
     """The pictures of one window: it may open an alarm, and clear none."""
 
 
+class Look(StrEnum):
+    """What came of an answer in doubt that another model was to look at. A closed set: a metric uses it as a label."""
+
+    AGREED = "agreed"
+    """Its verdict is the same."""
+    CHANGED = "changed"
+    LATE = "late"
+    """No time was left for it: the first answer stands."""
+    FAILED = "failed"
+    """It could not answer: the first answer stands."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What a batch cost the judge."""
+
+    media_tokens: int = 0
+    took_s: float = 0.0
+    device_bytes: int = 0
+    """Memory of the accelerator that the judge holds; 0 on a processor."""
+    halvings: Mapping[Halved, int] = field(default_factory=dict)
+    """How often too little memory was left, and what was halved then."""
+    looks: Mapping[Look, int] = field(default_factory=dict)
+    """How many answers were in doubt, by what came of it."""
+
+    def __post_init__(self) -> None:
+        """Refuse figures that nothing can be reckoned with."""
+        _check(self.media_tokens, self.took_s, self.device_bytes, *self.halvings.values(), *self.looks.values())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
     """What a batch got. `more` is True where further datagrams with the same id follow; what it cost is in the last."""
@@ -174,17 +204,8 @@ class Answers:
     kind: Literal["answers"] = "answers"
     id: int
     judgements: tuple[Judgement, ...]
-    media_tokens: int = 0
-    took_s: float = 0.0
-    device_bytes: int = 0
-    """Memory of the accelerator that the judge holds; 0 on a processor."""
-    halvings: Mapping[Halved, int] = field(default_factory=dict)
-    """How often too little memory was left, and what was halved then."""
+    cost: Cost = field(default_factory=Cost)
     more: bool = False
-
-    def __post_init__(self) -> None:
-        """Refuse figures that nothing can be reckoned with."""
-        _check(self.media_tokens, self.took_s, self.device_bytes, *self.halvings.values())
 
 
 Heard = JudgeSettings | Policies | SlotLayout | Detach | Batch | Wish | Forgo

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn
 
 from analyzers.desk import Desk, Waiting
-from analyzers.interview import Answers, Batch, Forgo, Heard, JudgeCondition, JudgeNews, JudgeSettings, Said, Wish
+from analyzers.interview import Answers, Batch, Cost, Forgo, Heard, JudgeCondition, JudgeNews, JudgeSettings, Said, Wish
 from analyzers.judgement import Cause
 from analyzers.omni.beside import plan_judge
 from analyzers.omni.plan import ModelError, this_machine
@@ -91,7 +91,7 @@ def datagrams(answers: Answers) -> list[bytes]:
         half = len(answers.judgements) // 2
         if not half:
             raise
-    first = replace(answers, judgements=answers.judgements[:half], media_tokens=0, halvings={}, more=True)
+    first = replace(answers, judgements=answers.judgements[:half], cost=Cost(), more=True)
     return datagrams(first) + datagrams(replace(answers, judgements=answers.judgements[half:]))
 
 
@@ -154,15 +154,8 @@ def answer_forever(end: socket.socket, scribe: "Scribe", waiting: Waiting, secon
         found = OmniJudge(loaded, desk.slots, scribe.pairs).answer(asked)
         if second:
             found = second.over(asked, found, desk.slots)
-        answers = Answers(
-            id=batch.id,
-            judgements=found.judgements,
-            media_tokens=found.media_tokens,
-            took_s=found.took_s,
-            device_bytes=loaded.device_bytes(),
-            halvings=found.halvings,
-        )
-        say(end, *datagrams(answers))
+        cost = replace(found.cost, device_bytes=loaded.device_bytes())
+        say(end, *datagrams(Answers(id=batch.id, judgements=found.judgements, cost=cost)))
         broken = bool(found.judgements) and all(each.cause is Cause.JUDGE_FAULT for each in found.judgements)
         faults = faults + 1 if broken else 0
         if faults == MAX_FAULTS:

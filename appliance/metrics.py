@@ -9,7 +9,7 @@ from datetime import datetime
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, ProcessCollector
 
 from alerts.notification import Delivery, Outcome
-from analyzers.interview import Halved
+from analyzers.interview import Halved, Look
 from analyzers.judgement import Cause, JudgeKind, Judgement, Verdict
 from appliance import __version__
 from appliance.alarm_figures import AlarmFigures
@@ -110,6 +110,11 @@ class Metrics:
         )
         for what in Halved:
             self.judge_halvings.labels(what.value)
+        self.judge_looks = Counter(
+            "omniwatch_judge_second_looks", "Answers in doubt that another model was to look at, by what came of it.", ["outcome"], registry=registry
+        )
+        for look in Look:
+            self.judge_looks.labels(look.value)
         self.judge_ready = Gauge("omniwatch_judge_ready", "1 while the judge answers.", registry=registry)
         self.judge_restarts = Counter("omniwatch_judge_restarts", "Times the judge's process was started again.", registry=registry)
         self.judge_weights = Gauge("omniwatch_judge_weight_bytes", "Bytes of the loaded model's weights.", registry=registry)

@@ -102,10 +102,12 @@ class Report:
         """A batch was judged."""
         self._metrics.judge_seconds.observe(work.took_s)
         self._metrics.judge_batch.observe(work.questions)
-        self._metrics.judge_tokens.inc(work.media_tokens)
-        for what, times in work.halvings.items():
+        self._metrics.judge_tokens.inc(work.cost.media_tokens)
+        for what, times in work.cost.halvings.items():
             self._metrics.judge_halvings.labels(what.value).inc(times)
-        self._metrics.judge_device.set(work.device_bytes)
+        for look, times in work.cost.looks.items():
+            self._metrics.judge_looks.labels(look.value).inc(times)
+        self._metrics.judge_device.set(work.cost.device_bytes)
 
     def gauge(self, store: StoreStatistics) -> None:
         """Figures that are read rather than counted."""

@@ -97,7 +97,7 @@ class Bench:
     def tokens(self) -> tuple[int, float]:
         """Tokens of a window's media, and of a question's suffix on average."""
         asked = self.question(16)
-        media = self.judge().answer((asked,)).media_tokens
+        media = self.judge().answer((asked,)).cost.media_tokens
         return media, statistics.mean(len(self.loaded.prompt.leaf(policy)) for policy in asked.policies)
 
     def kinds(self) -> Kinds:

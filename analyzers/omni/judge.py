@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
-from analyzers.interview import Halved
+from analyzers.interview import Cost, Halved
 from analyzers.judge import Question
 from analyzers.judgement import Cause, Fingerprint, JudgeKind, Judgement, Verdict, verdict_of
 from analyzers.omni.laid import Key, Laid, shown_pairs
@@ -38,10 +38,7 @@ class Answered:
     """A batch's judgements, and what they cost."""
 
     judgements: tuple[Judgement, ...]
-    media_tokens: int
-    took_s: float
-    halvings: Mapping[Halved, int]
-    """How often too little memory was left, and what was halved then."""
+    cost: Cost
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +90,7 @@ class OmniJudge:
             for place, policy in enumerate(asked.policies)
         )
         media_tokens = sum(one.media_tokens for one in laid)
-        return Answered(judgements=judgements, media_tokens=media_tokens, took_s=took_s, halvings=dict(self._halvings))
+        return Answered(judgements=judgements, cost=Cost(media_tokens=media_tokens, took_s=took_s, halvings=dict(self._halvings)))
 
     def _lay(self, batch: tuple[Question, ...], able: Mapping[int, Sequence[int]]) -> Iterator[Laid]:
         """The row and media of the one window that the questions `able` are about; nothing where there is none to ask."""

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from analyzers.interview import SecondLook
+from analyzers.interview import Look, SecondLook
 from analyzers.judge import Question
 from analyzers.judgement import Judgement
 from analyzers.omni.judge import Answered, OmniJudge
@@ -44,6 +44,13 @@ def doubts(batch: Sequence[Question], judgements: Sequence[Judgement], band: flo
         place += len(question.policies)
 
 
+def came_of(first: Judgement, second: Judgement) -> Look:
+    """What a second answer did to the first. Pure."""
+    if second.log_odds is None:
+        return Look.FAILED
+    return Look.AGREED if second.verdict is first.verdict else Look.CHANGED
+
+
 class SecondOpinion:
     """The second model."""
 
@@ -57,19 +64,21 @@ class SecondOpinion:
     def over(self, batch: tuple[Question, ...], found: Answered, slots: Mapping[SensorId, Slots]) -> Answered:
         """The answers to a batch, with its own in the place of those that were in doubt. One that it cannot answer stays as it was."""
         began = self._clock()
-        judgements, media_tokens, halvings, late = list(found.judgements), found.media_tokens, Counter(found.halvings), 0
+        judgements, media_tokens, halvings, looks = list(found.judgements), found.cost.media_tokens, Counter(found.cost.halvings), Counter[Look]()
         for doubt in doubts(batch, found.judgements, self._look.band):
             if self._clock() - began >= self._look.limit_s:
-                late += len(doubt.places)
+                looks[Look.LATE] += len(doubt.places)
                 continue
             again = OmniJudge(self.loaded, slots, self._pairs).answer((doubt.question,))
-            media_tokens += again.media_tokens
-            halvings.update(again.halvings)
-            took_s = found.took_s + self._clock() - began
+            media_tokens += again.cost.media_tokens
+            halvings.update(again.cost.halvings)
+            took_s = found.cost.took_s + self._clock() - began
             for place, judgement in zip(doubt.places, again.judgements, strict=True):
+                looks[came_of(judgements[place], judgement)] += 1
                 if judgement.log_odds is not None:
                     judgements[place] = replace(judgement, took_s=took_s)
-        if late:
-            log.warning("no time was left for a second look at %d answers in doubt: the first stands", late)
-        took_s = found.took_s + self._clock() - began
-        return Answered(judgements=tuple(judgements), media_tokens=media_tokens, took_s=took_s, halvings=halvings)
+        if looks[Look.LATE]:
+            log.warning("no time was left for a second look at %d answers in doubt: the first stands", looks[Look.LATE])
+        took_s = found.cost.took_s + self._clock() - began
+        cost = replace(found.cost, media_tokens=media_tokens, took_s=took_s, halvings=dict(halvings), looks=dict(+looks))
+        return Answered(judgements=tuple(judgements), cost=cost)

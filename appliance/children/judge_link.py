@@ -5,13 +5,13 @@ It decides nothing about what to ask. A batch that the judge did not survive is 
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
 from analyzers.gate import Refusal, unanswered
-from analyzers.interview import Answers, Batch, Detach, Halved, Heard, JudgeCondition, JudgeNews, JudgeSettings, Perceived, Policies, Said, WishEnded
+from analyzers.interview import Answers, Batch, Cost, Detach, Heard, JudgeCondition, JudgeNews, JudgeSettings, Perceived, Policies, Said, WishEnded
 from analyzers.judge import Question
 from analyzers.judgement import Cause, JudgeKind, Judgement, Verdict
 from analyzers.policy import Policy
@@ -58,11 +58,8 @@ class Work:
 
     questions: int
     took_s: float
-    media_tokens: int
-    device_bytes: int = 0
-    """Memory of the accelerator that the judge holds."""
-    halvings: Mapping[Halved, int] = field(default_factory=dict)
-    """How often too little memory was left, and what was halved then."""
+    """By the supervisor's clock, with the way there and back."""
+    cost: Cost
 
 
 class JudgeLink:
@@ -84,9 +81,7 @@ class JudgeLink:
         self._answer: asyncio.Future[tuple[Judgement, ...]] | None = None
         self._partial: list[Judgement] = []
         self._due = 0
-        self._tokens = 0
-        self._device_bytes = 0
-        self._halvings: Mapping[Halved, int] = {}
+        self._cost = Cost()
         self.wishes = WishLink(lambda message: self._send(HEARS.encode(message)), self._hangs)
 
     def configure(self, settings: JudgeSettings | None, budget: Budget) -> None:
@@ -172,8 +167,7 @@ class JudgeLink:
                 self._partial.extend(message.judgements)
                 if len(self._partial) > self._due:
                     raise WireError(f"{len(self._partial)} answers, asked for were {self._due}")
-                self._tokens += message.media_tokens
-                self._device_bytes, self._halvings = message.device_bytes, message.halvings
+                self._cost = message.cost
                 if not message.more and not self._answer.done():
                     self._answer.set_result(tuple(self._partial))
 
@@ -186,16 +180,14 @@ class JudgeLink:
         if datagram is None:
             half = len(batch) // 2
             return (*await self.judge(batch[:half]), *await self.judge(batch[half:]))
-        self._partial, self._tokens, self._due = [], 0, sum(len(question.policies) for question in batch)
+        self._partial, self._due = [], sum(len(question.policies) for question in batch)
         loop = asyncio.get_running_loop()
         began = loop.time()
         self._answer = loop.create_future()
         try:
             child.send(datagram)
             answers = await self._answered(self._answer)
-            took_s = loop.time() - began
-            cost = {"media_tokens": self._tokens, "device_bytes": self._device_bytes}
-            self._measured(Work(questions=len(batch), took_s=took_s, halvings=self._halvings, **cost))
+            self._measured(Work(questions=len(batch), took_s=loop.time() - began, cost=self._cost))
         except TimeoutError:
             self._hangs()
             return failed(batch, Cause.JUDGE_FAULT)

@@ -139,7 +139,7 @@ def test_a_missing_sense_is_left_out_and_not_filled(loaded: "Loaded", make_scene
         for senses in (SIGHT, BOTH)
     ]
     deaf, silent = answered
-    assert (deaf.media_tokens, silent.media_tokens) == (2 * 2 * 3, 2 * 2 * 3 + 26)
+    assert (deaf.cost.media_tokens, silent.cost.media_tokens) == (2 * 2 * 3, 2 * 2 * 3 + 26)
     assert abs((deaf.judgements[0].log_odds or 0) - (silent.judgements[0].log_odds or 0)) > 1e-4
 
 
@@ -211,7 +211,7 @@ def test_a_batch_that_is_too_large_for_the_card_is_judged_in_halves(loaded: "Loa
         found = OmniJudge(loaded, {scene.sensor: scene.slots}).answer(asked)
     assert [each.log_odds for each in found.judgements] == pytest.approx([each.log_odds for each in before.judgements], abs=1e-5)
     assert [each.verdict for each in found.judgements] == [each.verdict for each in before.judgements]
-    assert (before.halvings, found.halvings) == ({}, {Halved.BATCH: 4})  # 5 are 2 and 3, 2 are 1 and 1, 3 are 1 and 2, 2 are 1 and 1
+    assert (before.cost.halvings, found.cost.halvings) == ({}, {Halved.BATCH: 4})  # 5 are 2 and 3, 2 are 1 and 1, 3 are 1 and 2, 2 are 1 and 1
 
 
 def test_pictures_that_are_too_many_for_the_card_are_looked_at_in_smaller_parts(loaded: "Loaded", make_scene: SceneMaker) -> None:
@@ -221,7 +221,7 @@ def test_pictures_that_are_too_many_for_the_card_are_looked_at_in_smaller_parts(
     with room_for(loaded.model.model.visual, lambda options: len(options["pixels"]) <= 2 * pair):
         found = OmniJudge(loaded, {scene.sensor: scene.slots}).answer(asked)
     assert found.judgements[0].log_odds == pytest.approx(before.log_odds, abs=1e-5)
-    assert found.halvings == {Halved.BATCH: 2}  # 8 pairs together, then 4, then 2
+    assert found.cost.halvings == {Halved.BATCH: 2}  # 8 pairs together, then 4, then 2
     with room_for(loaded.model.model.visual, lambda _: False):
         (broken,) = OmniJudge(loaded, {scene.sensor: scene.slots}).judge(asked)
     assert (broken.verdict, broken.cause) == (Verdict.FAILED, Cause.JUDGE_FAULT)
@@ -245,7 +245,7 @@ def test_a_window_that_is_too_large_alone_is_judged_by_every_other_pair_of_its_p
 
     with room_for(loaded.model.model, shows(loaded, len(shown))):
         found = OmniJudge(loaded, {scene.sensor: scene.slots}).answer(asked(pairs, len(pairs)))
-    assert found.halvings == {Halved.FRAMES: 1}
+    assert found.cost.halvings == {Halved.FRAMES: 1}
     expected = OmniJudge(loaded, {scene.sensor: scene.slots}).judge(asked(shown, 2 * len(shown)))  # half as many pairs, each of twice the time
     assert [each.log_odds for each in found.judgements] == pytest.approx([each.log_odds for each in expected], abs=1e-5)
     assert [each.fingerprint and f", {len(shown)} pairs in {len(pairs)} s" in each.fingerprint.view for each in found.judgements] == [True] * 4
@@ -272,7 +272,7 @@ def test_a_window_that_does_not_fit_with_its_newest_pair_alone_has_failed(
     with room_for(loaded.model.model, lambda _: False):
         found = OmniJudge(loaded, {scene.sensor: scene.slots}).answer((question,))
     assert {(each.verdict, each.cause) for each in found.judgements} == {(Verdict.FAILED, Cause.JUDGE_FAULT)}
-    assert found.halvings == ({Halved.FRAMES: times} if times else {})
+    assert found.cost.halvings == ({Halved.FRAMES: times} if times else {})
 
 
 def test_a_fingerprint_tells_models_wordings_and_views_apart(loaded: "Loaded", make_scene: SceneMaker) -> None:

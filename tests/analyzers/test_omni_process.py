@@ -125,8 +125,8 @@ def test_it_loads_and_answers_from_the_sensors_memory_with_what_was_known_when_i
     assert [each.policy for each in after.judgements] == [PERSON.id]  # GLASS is not known any more
     assert all(each.log_odds is not None for each in (*before.judgements, *after.judgements))
     assert before.judgements[0].log_odds != after.judgements[0].log_odds  # it was another memory
-    assert before.media_tokens == 2 * 2 * 3 + 26
-    assert before.took_s > 0
+    assert before.cost.media_tokens == 2 * 2 * 3 + 26
+    assert before.cost.took_s > 0
     process.end.close()
     assert process.ended() == 0
     assert process.process.stderr is not None
@@ -166,7 +166,7 @@ def test_answers_that_are_too_large_for_a_datagram_come_in_several(process: Proc
     assert len(found) > 1
     assert [each.policy for each in judgements] == [each.id for each in many]
     assert [answers.more for answers in found] == [True] * (len(found) - 1) + [False]
-    assert sum(answers.media_tokens for answers in found) == 2 * 2 * 3 + 26
+    assert sum(answers.cost.media_tokens for answers in found) == 2 * 2 * 3 + 26
 
 
 def test_answers_in_doubt_are_those_of_the_second_model(

@@ -10,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from analyzers.interview import JudgeSettings, Quantization, SecondLook  # noqa: E402
+from analyzers.interview import JudgeSettings, Look, Quantization, SecondLook  # noqa: E402
 from analyzers.judge import Question  # noqa: E402
 from analyzers.omni.beside import plan_judge  # noqa: E402
 from analyzers.omni.folder import ModelError  # noqa: E402
@@ -78,8 +78,11 @@ def test_answers_in_doubt_are_the_second_models_and_all_others_the_firsts(
             assert got.took_s > mine.took_s
         else:
             assert got == mine
-    assert found.media_tokens == 2 * first.media_tokens
-    assert found.took_s > first.took_s
+    assert found.cost.media_tokens == 2 * first.cost.media_tokens
+    assert found.cost.took_s > first.cost.took_s
+    changed = sum(mine.verdict is not got.verdict for mine, got in zip(first.judgements, found.judgements, strict=True))
+    assert sum(found.cost.looks.values()) == 4
+    assert found.cost.looks.get(Look.CHANGED, 0) == changed
 
 
 def test_what_lies_outside_the_band_is_not_in_doubt(loaded: "Loaded", asked: tuple[Scene, tuple[Question, ...]]) -> None:
@@ -101,13 +104,16 @@ def test_what_is_not_reached_in_time_keeps_the_first_answer(
     seconds: Iterator[int] = count()
     found = SecondOpinion(second, replace(LOOK, limit_s=3.0), lambda: float(next(seconds))).over(batch, first, slots)
     assert [got == mine for got, mine in zip(found.judgements, first.judgements, strict=True)] == [True, False, True, False, True, True, True, True]
+    assert found.cost.looks[Look.LATE] == 2
     assert "no time was left for a second look at 2 answers in doubt" in caplog.text
 
 
 def test_a_second_model_that_fails_leaves_the_first_answers(loaded: "Loaded", second: "Loaded", asked: tuple[Scene, tuple[Question, ...]]) -> None:
     scene, batch = asked
     first = OmniJudge(loaded, {scene.sensor: scene.slots}).answer(batch)
-    assert SecondOpinion(second, LOOK).over(batch, first, {}).judgements == first.judgements
+    found = SecondOpinion(second, LOOK).over(batch, first, {})
+    assert found.judgements == first.judgements
+    assert found.cost.looks == {Look.FAILED: 4}
 
 
 def test_a_second_model_is_planned_in_the_memory_that_the_first_leaves(tmp_path: Path) -> None:

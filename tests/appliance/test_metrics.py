@@ -57,6 +57,8 @@ def test_a_state_is_shown_until_its_track_is_gone() -> None:
 
 def test_halvings_begin_at_zero_or_the_first_would_not_be_seen() -> None:
     assert lines(Metrics(), "omniwatch_judge_halvings_total") == ['{what="batch"} 0.0', '{what="frames"} 0.0']
+    outcomes = ("agreed", "changed", "late", "failed")
+    assert lines(Metrics(), "omniwatch_judge_second_looks_total") == [f'{{outcome="{outcome}"}} 0.0' for outcome in outcomes]
 
 
 def test_what_is_lost_is_counted_from_zero_and_as_often_as_it_is() -> None:

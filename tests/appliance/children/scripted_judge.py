@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from datetime import timedelta
 
-from analyzers.interview import Answers, Batch, Halved, JudgeCondition, JudgeNews, JudgeSettings
+from analyzers.interview import Answers, Batch, Cost, Halved, JudgeCondition, JudgeNews, JudgeSettings
 from analyzers.judgement import JudgeKind, Judgement, Verdict
 from analyzers.main import HEARS, SAYS, datagrams, say
 from sensors.wire import receive
@@ -41,7 +41,7 @@ def answer(end: socket.socket, batch: Batch, *, more: bool, halvings: Mapping[Ha
         for ask in batch.asks for policy in ask.policies
     )  # fmt: skip
     for _ in range(20 if more else 1):
-        say(end, *datagrams(Answers(id=batch.id, judgements=said, halvings=halvings, more=more)))
+        say(end, *datagrams(Answers(id=batch.id, judgements=said, cost=Cost(halvings=halvings), more=more)))
 
 
 if __name__ == "__main__":

@@ -109,7 +109,7 @@ def test_what_was_halved_for_want_of_memory_is_told_once_a_batch() -> None:
             await judge.wait(READY)
             await judge.link.judge(questions(1, 200))
             await judge.link.judge(questions(1, 250))  # whose answers come in several datagrams
-            assert [work.halvings for work in judge.work] == [{Halved.BATCH: 2, Halved.FRAMES: 1}] * 2
+            assert [work.cost.halvings for work in judge.work] == [{Halved.BATCH: 2, Halved.FRAMES: 1}] * 2
 
     asyncio.run(story())
 
@@ -192,13 +192,15 @@ def test_answers_without_end_are_a_breach_and_not_memory() -> None:
     asyncio.run(story())
 
 
-COSTS = ['"media_tokens":-1', '"device_bytes":-1', '"took_s":-0.5', '"halvings":{"batch":-1}']
+COSTS = ['"media_tokens":-1', '"device_bytes":-1', '"took_s":-0.5', '"halvings":{"batch":-1}', '"looks":{"late":-1}']
 
 
 @pytest.mark.parametrize("cost", COSTS)
 def test_costs_that_no_counter_takes_are_a_breach_and_not_the_end_of_the_box(cost: str) -> None:
+    answers = f'{{"kind":"answers","id":1,"judgements":[],"cost":{{{cost}}}}}'
     with pytest.raises(WireError):
-        SAYS.decode(f'{{"kind":"answers","id":1,"judgements":[],{cost}}}'.encode())
+        SAYS.decode(answers.encode())
+    assert SAYS.decode(answers.replace("-", "").encode())
 
 
 def test_an_answer_about_another_time_is_none() -> None:
