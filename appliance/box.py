@@ -148,8 +148,8 @@ class Box:
         if speech := self._telling.speech:
             loops["speech"] = keep("speech", speech.run, Backoff())
         if self._link:
-            sights = Sights(tracks=self._pipeline.tracks, sensors=self._fleet.status, figures=self._report.heartbeat)
-            loops |= self._link.loops(sights)
+            figures, previews = self._report.heartbeat, self._fleet.previews
+            loops |= self._link.loops(Sights(tracks=self._pipeline.tracks, sensors=self._fleet.status, figures=figures, previews=previews))
         return loops
 
     async def _open_store(self, state: Path) -> Store:

@@ -185,6 +185,10 @@ def _told(configuration: Configuration) -> Iterator[str]:
         topics = f"{len(gate.topics)} {_plural('topic', len(gate.topics))}"
         silence = show_duration(gate.silent_after)
         yield f"{sensor}: its camera says on {topics} whether something moves; after {silence} of silence the box's own cues decide."
+    for shape in {sensor.preview for sensor in configuration.sensors if sensor.preview}:
+        shown = [str(sensor.settings.sensor) for sensor in configuration.sensors if sensor.preview]
+        often, size = show_duration(timedelta(seconds=shape.every_s)), f"at most {shape.longest_side} pixels a side and {shape.bytes / 1e3:g} kB"
+        yield f"The broker gets a picture of each of these every {often}, {size}: {listed(shown)}."
     if configuration.mqtt and configuration.mqtt.onvif is not None:
         yield f"Alarms are ONVIF events too: {configuration.mqtt.onvif}/onvif-ej/RuleEngine/omniwatch:Alarm/…"
     if speech := configuration.speech:

@@ -130,6 +130,9 @@ class Metrics:
             "omniwatch_mqtt_puback_failures", "Publishes that the broker refused, by its reason.", ["reason"], registry=registry
         )
         self.mqtt_orders = Counter("omniwatch_mqtt_orders", "Orders that came over MQTT, by what became of them.", ["outcome"], registry=registry)
+        self.mqtt_pictures = Counter(
+            "omniwatch_mqtt_pictures", "Pictures of cameras for the broker, by what became of them.", ["outcome"], registry=registry
+        )
         self.mqtt_connected = Gauge("omniwatch_mqtt_connected", "1 while the broker is connected.", registry=registry)
         channel = ["channel"]
         self.outbox_depth = Gauge("omniwatch_outbox_depth", "Notifications that wait to be told.", channel, registry=registry)
@@ -227,6 +230,10 @@ class Metrics:
     def gate(self, sensor: str, silent: bool) -> None:  # noqa: FBT001 - a callback
         """Whether the camera of a sensor, which should say so, has fallen silent."""
         self.sensor_gate_silent.labels(sensor).set(silent)
+
+    def picture(self, fate: str) -> None:
+        """What became of a camera's picture."""
+        self.mqtt_pictures.labels(fate).inc()
 
     def sensor_gone(self, sensor: str) -> None:
         """A sensor has left the configuration: its series end."""

@@ -232,6 +232,11 @@ def _box_warnings(configuration: Configuration) -> Iterator[str]:
         yield f"the password for {mqtt.host} goes over the network in the clear: `tls: true`"
     if mqtt and mqtt.commands and mqtt.username is None and mqtt.certificate is None:
         yield f"{mqtt.host} asks for no login: whoever reaches it can give orders, and disarm the box"
+    shown = [sensor.settings.sensor for sensor in configuration.sensors if sensor.preview]
+    if mqtt and shown and mqtt.host not in LOCAL and not mqtt.tls:
+        yield f"pictures of {', '.join(shown)} go over the network to {mqtt.host} in the clear: `tls: true`"
+    if mqtt and shown and mqtt.username is None and mqtt.certificate is None:
+        yield f"{mqtt.host} asks for no login: whoever reaches it sees {', '.join(shown)}"
     if configuration.metrics.host not in LOCAL:
         yield f"metrics are open to whoever reaches {configuration.metrics.host}:{configuration.metrics.port}"
     if not configuration.policies:

@@ -15,6 +15,8 @@ from sensors.holds import Holds
 from sensors.moment import NANOSECONDS, Moment
 from sensors.mute import OwnVoice
 from sensors.picture import Frame, cropped, fitted, masked
+from sensors.preview import Preview
+from sensors.previewer import Previewer
 from sensors.readings import Readings
 from sensors.settings import FRAMES_A_PAIR, SAMPLE_RATE_HZ, SensorSettings
 from sensors.slots import SlotLayout, Slots
@@ -63,9 +65,9 @@ class Assembly:
     """One sensor's assembly. `begin` before anything of a new opening is given to it."""
 
     def __init__(
-        self, settings: SensorSettings, slots: Slots, *, holds: Holds, moment: Callable[[int], Moment], out: Callable[[Window], None]
+        self, settings: SensorSettings, slots: Slots, *, holds: Holds, moment: Callable[[int], Moment], out: Callable[[Window | Preview], None]
     ) -> None:
-        """`moment` turns the sensor's time into moments; `out` is given each window."""
+        """`moment` turns the sensor's time into moments; `out` is given each window, and what the previewer makes."""
         self.figures = AssemblyFigures()
         self._settings = settings
         self._grid = Grid(shape=settings.window)
@@ -75,6 +77,7 @@ class Assembly:
         self._moment = moment
         self._out = out
         self.own_voice = OwnVoice()
+        self.previewer = Previewer(settings.sensor, settings.masks, out)
         self.epoch = 0
         self._senses: frozenset[Sense] = frozenset()
         self._zones = {zone.view: zone for zone in settings.zones}
@@ -112,6 +115,7 @@ class Assembly:
         self.figures.frames += 1
         self.figures.last_frame_ns = at_ns
         self._readings.see(at_ns, frame)
+        self.previewer.see(at_ns, frame)
         if self._before is None or at_ns - self._before[0] > 2 * self._grid.stale_ns:
             # The instants of a long gap stay empty; there may be millions of them.
             self._place_until(self._before[0] + self._grid.stale_ns if self._before else at_ns, at_ns, frame)

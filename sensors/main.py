@@ -24,6 +24,8 @@ from sensors.holds import Holds
 from sensors.moment import BootId
 from sensors.mute import OwnVoice
 from sensors.news import Mute, Release, SensorCondition, SensorFigures, SensorNews
+from sensors.preview import Preview, Show
+from sensors.previewer import Previewer
 from sensors.recorder import Recorder
 from sensors.ring import Ring
 from sensors.segment import folder_of
@@ -34,8 +36,8 @@ from sensors.sources import scheme_of
 from sensors.window import Window
 from sensors.wire import Codec, WireError, receive
 
-SAYS: Codec[Window | SensorNews | SensorFigures] = Codec(Window | SensorNews | SensorFigures)
-HEARS: Codec[SensorSettings | Release | Mute] = Codec(SensorSettings | Release | Mute)
+SAYS: Codec[Window | SensorNews | SensorFigures | Preview] = Codec(Window | SensorNews | SensorFigures | Preview)
+HEARS: Codec[SensorSettings | Release | Mute | Show] = Codec(SensorSettings | Release | Mute | Show)
 
 BACKOFF = Backoff()
 PLAYED_S = 1.0
@@ -70,7 +72,7 @@ class Reporter:
         """When the next read must have brought something, or the process hangs; None while nothing is read."""
         self._lock = threading.Lock()
 
-    def say(self, message: Window | SensorNews | SensorFigures) -> None:
+    def say(self, message: Window | SensorNews | SensorFigures | Preview) -> None:
         """Send; where nobody listens any more, end."""
         try:
             with self._lock:
@@ -205,8 +207,8 @@ def was_healthy(source: str, fault: SensorFault, lasted_s: float) -> bool:
     return lasted_s >= (PLAYED_S if played else BACKOFF.healthy_s)
 
 
-def listen(end: socket.socket, holds: Holds, own_voice: OwnVoice) -> None:
-    """Hear releases and announcements until the supervisor closes the socket; then the process ends, whatever it is doing."""
+def listen(end: socket.socket, holds: Holds, own_voice: OwnVoice, previewer: Previewer) -> None:
+    """Hear releases, announcements and what is to be shown until the supervisor closes the socket; then the process ends, whatever it is doing."""
     try:
         while data := receive(end):
             message = HEARS.decode(data)
@@ -215,6 +217,8 @@ def listen(end: socket.socket, holds: Holds, own_voice: OwnVoice) -> None:
                     holds.release(window)
             elif isinstance(message, Mute):
                 own_voice.told(message)
+            elif isinstance(message, Show):
+                previewer.shape = message.shape
     except WireError as error:
         log.critical("the supervisor cannot be understood: %s", error)
         os._exit(MISLED)
@@ -248,7 +252,8 @@ def main() -> None:
     reporter = Reporter(settings, end)
     reporter.assembly = Assembly(settings, slots, holds=holds, moment=moments.moment, out=reporter.say)
     reporter.recorder = recorder_of(settings, boot_id)
-    threading.Thread(target=listen, args=(end, holds, reporter.assembly.own_voice), name="supervisor", daemon=True).start()
+    ears = (end, holds, reporter.assembly.own_voice, reporter.assembly.previewer)
+    threading.Thread(target=listen, args=ears, name="supervisor", daemon=True).start()
     threading.Thread(target=reporter.report_forever, name="figures", daemon=True).start()
     watch(make_source(settings, secret), reporter)
     threading.Event().wait()  # a recording is over; the supervisor ends us when it has released the last window

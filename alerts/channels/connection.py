@@ -5,9 +5,12 @@ on: its client is thrown away with the connection, so that it never sends again 
 never holds more than what is on its way. Callbacks only hand values to the event loop. The thread alone writes to the socket.
 """
 
+import array
 import asyncio
+import fcntl
 import logging
 import socket
+import termios
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +29,7 @@ MAX_ON_THE_WAY = 20
 """Messages that wait for their PUBACK: mosquitto's limit, unless the broker says that its own is lower."""
 CONNECT_S = 5.0
 QOS = 1
+LOOKS_EVERY_S = 0.005
 UNSPECIFIED = 0x80
 TOO_LARGE = 0x95
 OVERHEAD = 256
@@ -38,7 +42,7 @@ log = logging.getLogger("omniwatch.mqtt")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """What is published. All of it with QoS 1."""
+    """What is published."""
 
     topic: str
     payload: bytes
@@ -46,6 +50,8 @@ class Message:
     expiry_s: int | None = None
     """The broker forgets it after this time (version 5)."""
     content_type: str = "application/json"
+    may_be_lost: bool = False
+    """Sent with QoS 0: the broker acknowledges nothing, and keeps it for nobody who is away. All else with QoS 1."""
     correlation: bytes = b""
     """Of an answer: what the question said to send back (version 5)."""
 
@@ -85,19 +91,43 @@ class Connection:
         threading.Thread(target=self._work, name="mqtt", daemon=True).start()
 
     async def publish(self, message: Message) -> Ack | None:
-        """The broker's word on `message`; None where the connection ended before it came. In the order of the calls."""
+        """The broker's word on `message`; None where the connection ended before it came. In the order of the calls.
+
+        Of one that may be lost it is the kernel's: it has taken the last byte.
+        """
         async with self._room:
             if self.ended.done() or not self.accepted.done():
                 return None
             if self._largest is not None and len(message.topic.encode()) + len(message.payload) + OVERHEAD > self._largest:
                 return Ack(code=TOO_LARGE, name="Packet too large")  # sent, it would end the connection, again and again
             properties = self._properties(PacketTypes.PUBLISH, message) if self._settings.protocol is Protocol.V5 else None
-            info = self._client.publish(message.topic, message.payload, QOS, message.retain, properties)
+            qos = 0 if message.may_be_lost else QOS
+            info = self._client.publish(message.topic, message.payload, qos, message.retain, properties)
             if info.rc is not MQTTErrorCode.MQTT_ERR_SUCCESS:
                 return None
             waiting: asyncio.Future[Ack | None] = self._loop.create_future()
             self._waiting[info.mid] = waiting
             return await waiting
+
+    async def wait_idle(self) -> None:
+        """Wait until the other end has all that was published, and has said so where it is to."""
+        while self._waiting or self._unsent():  # noqa: ASYNC110 - the kernel tells nobody
+            await asyncio.sleep(LOOKS_EVERY_S)
+
+    async def wait_sent(self) -> None:
+        """Wait until the other end has all that the kernel has taken."""
+        while self._unsent():  # noqa: ASYNC110 - the kernel tells nobody
+            await asyncio.sleep(LOOKS_EVERY_S)
+
+    def _unsent(self) -> int:
+        """Bytes that the kernel has taken, and the other end's kernel has not yet acknowledged."""
+        end, count = self._client.socket(), array.array("i", [0])
+        if isinstance(end, socket.socket):
+            try:
+                fcntl.ioctl(end, termios.TIOCOUTQ, count)
+            except OSError as error:
+                log.debug("it has ended already: %s", error)
+        return count[0]
 
     @property
     def missed(self) -> int:

@@ -27,6 +27,7 @@ STATE = "{{ 'ON' if value_json.state in ('active', 'acknowledged') else 'None' i
 """Of an alarm: `None` is Home Assistant's word for `unknown`. What cannot be watched must not look like what is well."""
 ONLINE = "{{ 'ON' if value_json.online else 'OFF' }}"
 THERE = "{{ 'online' if value_json.status == 'online' else 'offline' }}"
+DELIVERS = "{{ 'online' if value_json.online else 'offline' }}"
 ABOUT_A_SENSOR = (
     "{{ {'condition': value_json.condition, 'reason': value_json.reason, 'since': value_json.since, 'width': value_json.width,"
     " 'height': value_json.height, 'fps': value_json.fps, 'sound': value_json.sound, 'restarts': value_json.restarts} | tojson }}"
@@ -41,12 +42,16 @@ class Described:
     topics: Topics
     version: str
     sensors: tuple[SensorId, ...]
+    pictures: tuple[SensorId, ...]
+    """Those of them whose pictures the broker gets."""
     policies: Mapping[Key, Policy]
     owners: frozenset[PolicyId]
     """Those of the policies that are the owner's; the others watch the watcher."""
     modes: tuple[str, ...]
     commands: bool
     """Whether the box takes orders, so that there is something to press."""
+    speaks: bool
+    """Whether it also says aloud what it is told to."""
     expiry_s: int
     """What is not said again within this time does not hold any more."""
     heartbeat_expiry_s: int
@@ -65,7 +70,7 @@ def components(what: Described) -> dict[str, Component]:
     """All entities by their ids, the most important first; at most MAX_COMPONENTS."""
     owners = {key: policy for key, policy in what.policies.items() if policy.id in what.owners}
     others = {key: policy for key, policy in what.policies.items() if policy.id not in what.owners}
-    rows = (*_box(what), *_sensors(what), *_alarms(what, owners), *_buttons(what), *_alarms(what, others))
+    rows = (*_box(what), *_sensors(what), *_alarms(what, owners), *_buttons(what), *_pictures(what), *_alarms(what, others))
     return {name: {**component, "unique_id": f"{what.device}_{name}"} for name, component in islice(rows, MAX_COMPONENTS)}
 
 
@@ -80,7 +85,7 @@ def payload(what: Described, shown: Mapping[str, Component], gone: Mapping[str, 
             "sw_version": what.version,
         },
         "origin": {"name": NAME, "sw_version": what.version},
-        "availability": [{"topic": what.topics.status, "value_template": THERE}],
+        "availability": [_there(what)],
         "qos": 1,
         "components": {**shown, **{name: {"platform": platform} for name, platform in gone.items() if name not in shown}},
     }
@@ -99,6 +104,9 @@ def _box(what: Described) -> Iterator[tuple[str, Component]]:
         yield "arm", {**mode, "platform": "select", "options": options, "command_topic": what.topics.command("mode"), "command_template": template}
     else:
         yield "mode", {**mode, "platform": "sensor", "device_class": "enum", "options": options, "expire_after": what.expiry_s}
+    if what.speaks and what.commands:
+        template = f'{{"text": {{{{ value | tojson }}}}, "who": "{WHO}"}}'
+        yield "say", {"platform": "notify", "name": "Say", "command_topic": what.topics.command("say"), "command_template": template}
 
 
 def _sensors(what: Described) -> Iterator[tuple[str, Component]]:
@@ -143,6 +151,23 @@ def _buttons(what: Described) -> Iterator[tuple[str, Component]]:
                 "payload_press": json.dumps({"what": name, "view": view, "who": WHO}),
                 "entity_category": "config",
             }
+
+
+def _pictures(what: Described) -> Iterator[tuple[str, Component]]:
+    """What cameras show. A picture does not expire there, so it is not available where its camera gives none: the last one is none of now."""
+    for sensor in what.pictures:
+        yield f"picture_{sensor}", {
+            "platform": "image",
+            "name": f"{sensor} picture",
+            "image_topic": what.topics.picture(sensor),
+            "content_type": "image/jpeg",
+            "availability": [_there(what), {"topic": what.topics.sensor(sensor), "value_template": DELIVERS}],
+            "availability_mode": "all",
+        }
+
+
+def _there(what: Described) -> Component:
+    return {"topic": what.topics.status, "value_template": THERE}
 
 
 def _id(policy: PolicyId, view: ViewId) -> str:

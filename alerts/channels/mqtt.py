@@ -8,6 +8,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from math import ceil
@@ -150,6 +151,23 @@ class MqttChannel:
         """Tell something that is neither an alert nor a state, if there is a connection."""
         ack = await self._publish(message)
         return OUTCOMES.get(ack.code, Outcome.RETRY) if ack else Outcome.RETRY
+
+    async def offer(self, message: Message) -> Outcome:
+        """Publish what may be lost, behind all else: only where nothing is on its way, and the call ends when none of it is any more.
+
+        So whoever offers one thing after the other holds an alarm back by one of them at most, also where the line is slow and the
+        kernel would take many. RETRY: there is no connection, or it has had no room within `patience_s`.
+        """
+        connection = self._connection
+        if connection is None:
+            return Outcome.RETRY
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.patience_s):
+                await connection.wait_idle()
+                ack = await connection.publish(message)
+                await connection.wait_sent()
+                return OUTCOMES.get(ack.code, Outcome.RETRY) if ack else Outcome.RETRY
+        return Outcome.RETRY
 
     async def publish_state(self, topic: str, payload: bytes, expiry: timedelta | None) -> Outcome:
         """Keep a current value with the broker, now and after each new connection, for as long as it is not stale."""

@@ -85,6 +85,10 @@ class Topics:
         """How a sensor does now; retained."""
         return f"{self.root}/sensor/{_level('sensor', sensor)}"
 
+    def picture(self, sensor: SensorId) -> str:
+        """What a camera shows, as a JPEG; not retained."""
+        return f"{self.root}/picture/{_level('sensor', sensor)}"
+
 
 def onvif(prefix: str, policy: PolicyId, view: ViewId) -> str:
     """Whether an alarm stands, as a property of ONVIF's; retained. The source's values come in the order in which the message lists them."""

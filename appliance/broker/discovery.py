@@ -109,10 +109,12 @@ def described(topics: Topics, configuration: Configuration, watch: Watch) -> Des
         topics=topics,
         version=__version__,
         sensors=tuple(sensor.settings.sensor for sensor in configuration.sensors),
+        pictures=tuple(sensor.settings.sensor for sensor in configuration.sensors if sensor.preview),
         policies=watch.policies(),
         owners=frozenset(policy.id for policy in configuration.policies),
         modes=configuration.modes,
         commands=configuration.mqtt is not None and configuration.mqtt.commands,
+        speaks=configuration.speech is not None,
         expiry_s=round(EXPIRY.total_seconds()),
         heartbeat_expiry_s=round(HEARTBEAT_EXPIRY.total_seconds()),
     )

@@ -22,6 +22,7 @@ from alerts.channels.onvif import OnvifData, OnvifEvent, OnvifSource
 from alerts.channels.topics import Topics, onvif
 from analyzers.policy import PolicyId
 from appliance import __version__
+from appliance.broker.pictures import CONTENT_TYPE
 from appliance.broker.presence import EXPIRY, HEARTBEAT_EXPIRY
 from appliance.config.schema import REFERENCE, draft_7
 from appliance.control.mqtt_orders import ANSWER_S, VERBS, AnswerData, Sender
@@ -36,6 +37,8 @@ PLACES = {
     "sensor": "The name of a sensor.",
     "client": "Any topic of the client's own choice, at most 200 characters.",
 }
+PICTURE = TOPICS.picture(SensorId("{sensor}"))
+SHOWN = "What a camera shows: the bytes of a JPEG, with the owner's masks burnt in. Off unless configured. Nothing is said where the camera is lost."
 CAMERA_TOPIC = "A topic that a sensor's `gate` names: the camera's own."
 
 Schema = dict[str, Any]
@@ -128,11 +131,13 @@ def asyncapi() -> Schema:
         "servers": {"broker": {"host": "broker.example:8883", "protocol": "secure-mqtt", "protocolVersion": "5"}},
         "channels": {
             **{each.name: _channel(each.name, each.address) for each in TOLD},
+            "picture": {**_place(PICTURE), "messages": {"picture": {"name": "picture", "contentType": CONTENT_TYPE, "summary": SHOWN}}},
             "camera": {"address": "{topic}", "parameters": {"topic": {"description": CAMERA_TOPIC}}, "messages": {"camera": _camera()}},
             **{name: _command(verb) for verb, name in ORDERS.items()},
         },
         "operations": {
             "hear-camera": {"action": "receive", "channel": {"$ref": "#/channels/camera"}, "bindings": {"mqtt": {"qos": 1}}},
+            "tell-picture": {"action": "send", "channel": {"$ref": "#/channels/picture"}, "bindings": {"mqtt": {"qos": 0, "retain": False}}},
             **{f"tell-{each.name}": _tells(each) for each in TOLD if each.kind is not AnswerData},
             **{f"take-{verb}": _takes(verb) for verb in ORDERS},
         },
@@ -146,8 +151,11 @@ def _camera() -> Schema:
 
 
 def _channel(name: str, address: str) -> Schema:
-    places = {place: {"description": text} for place, text in PLACES.items() if f"{{{place}}}" in address}
-    return {"address": address, "parameters": places, "messages": {name: {"$ref": f"#/components/messages/{name}"}}}
+    return {**_place(address), "messages": {name: {"$ref": f"#/components/messages/{name}"}}}
+
+
+def _place(address: str) -> Schema:
+    return {"address": address, "parameters": {place: {"description": text} for place, text in PLACES.items() if f"{{{place}}}" in address}}
 
 
 def _command(verb: str) -> Schema:

@@ -1,7 +1,8 @@
-"""All that a box says and hears at its broker besides alarms: how it stands, what Home Assistant is told of it, and people's orders."""
+"""All that a box says and hears at its broker besides alarms: how it stands, its pictures, what Home Assistant is told of it, and people's orders."""
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 
 from alerts.channels.current import Figures
 from alerts.channels.mqtt import MqttChannel
@@ -9,7 +10,9 @@ from alerts.track import Track
 from appliance.broker.camera_gates import CameraGates
 from appliance.broker.discovery import Discovery
 from appliance.broker.onvif_rules import OnvifRules
+from appliance.broker.pictures import Pictures
 from appliance.broker.presence import Presence, Sensors
+from appliance.children.previews import Previews
 from appliance.children.supervisor import keep
 from appliance.config.configuration import Configuration
 from appliance.control.desk import Desk
@@ -28,6 +31,7 @@ class Sights:
     tracks: Callable[[], tuple[Track, ...]]
     sensors: Callable[[], Sensors]
     figures: Callable[[], Figures]
+    previews: Previews
 
 
 class BrokerLink:
@@ -45,6 +49,7 @@ class BrokerLink:
         self.gates = CameraGates(channel, configuration, now, metrics.gate)
         self._onvif_rules = OnvifRules(channel, store, wants.onvif if wants else None)
         self._counts = metrics.mqtt_orders
+        self._pictures = Pictures(channel, metrics.picture)
         self._orders = MqttOrders(channel, desk.verbs, self._ordered) if wants and wants.commands else None
 
     def configure(self, configuration: Configuration, watch: Watch) -> None:
@@ -60,6 +65,7 @@ class BrokerLink:
         """What has to run, by name."""
         presence = Presence(self._channel, self._now)
         work = {"discovery": self._discovery.run, "onvif": self._onvif_rules.run, "gates": self.gates.run}
+        work |= {"pictures": partial(self._pictures.run, sights.previews)}
         work |= {"orders": self._orders.run} if self._orders else {}
         return {
             "presence": presence.run(sights.tracks, sights.sensors, sights.figures, armed=lambda: self._desk.arming.now),

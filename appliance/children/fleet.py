@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
+from appliance.children.previews import Previews
 from appliance.children.sensor_link import SensorLink
 from appliance.children.supervisor import keep
 from appliance.clock import Clock
@@ -81,6 +82,7 @@ class Fleet:
         self._metrics = metrics
         self._links: dict[SensorId, tuple[SensorConfig, SensorLink, asyncio.Task[None]]] = {}
         self._status: dict[SensorId, SensorStatus] = {}
+        self.previews = Previews(metrics.picture)
 
     async def apply(self, wanted: tuple[SensorConfig, ...]) -> None:
         """Run exactly these. A sensor whose settings are as they were goes on undisturbed."""
@@ -91,6 +93,9 @@ class Fleet:
         for name, config in by_name.items():
             if name not in self._links:
                 self._start(name, config)
+            self._links[name][1].show(config.preview, self.previews.put)
+            if config.preview is None:
+                self.previews.drop(name)
 
     def _start(self, name: SensorId, config: SensorConfig) -> None:
         link = SensorLink(config.settings, config.credentials, self)
@@ -106,6 +111,7 @@ class Fleet:
         await asyncio.wait({task})  # not `await task` with its end suppressed: that would swallow our own end as well
         self._status.pop(name, None)
         self._metrics.sensor_gone(name)
+        self.previews.drop(name)
         await self._uses.void(name)
         self._uses.detach(name)
 

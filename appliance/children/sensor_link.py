@@ -7,6 +7,7 @@ import asyncio
 import json
 import logging
 import os
+from collections.abc import Callable
 from typing import Annotated, Protocol
 
 from pydantic import Field
@@ -16,6 +17,7 @@ from appliance.children.child import Child, ChildLost, Program, secret_descripto
 from appliance.config.configuration import Credentials
 from sensors.moment import FARTHEST_NS
 from sensors.news import Mute, Release, SensorFigures, SensorNews
+from sensors.preview import Preview, PreviewShape, Show
 from sensors.settings import SIDE_STEP, SensorSettings
 from sensors.slots import SlotLayout, create
 from sensors.window import SensorId, Window, WindowId
@@ -26,14 +28,16 @@ SILENCE_S = 20.0
 
 MAX_CHANGES, CHANGES_HZ = 30, 3.0
 """News of its condition: so many at once, and so many a second. Each may be a line in the journal; a file of a second has two."""
+MAX_PREVIEWS, PREVIEWS_HZ = 10, 2.0
+"""So many at once, and so many a second: twice as many as can be asked for; files are played some seconds early."""
 MEMORY_BYTES = 1 << 30
 """What a sensor process may have besides its slots. It sets itself the same bound; this is for one that has been taken over."""
 MAX_SAID = 8
 """Different problems with its segments that are said of one process."""
 
-Said = Annotated[Window | SensorNews | SensorFigures, Field(discriminator="kind")]
-SAYS: Codec[Window | SensorNews | SensorFigures] = Codec(Said)
-HEARS: Codec[SensorSettings | Release | Mute] = Codec(SensorSettings | Release | Mute)
+Said = Annotated[Window | SensorNews | SensorFigures | Preview, Field(discriminator="kind")]
+SAYS: Codec[Window | SensorNews | SensorFigures | Preview] = Codec(Said)
+HEARS: Codec[SensorSettings | Release | Mute | Show] = Codec(SensorSettings | Release | Mute | Show)
 
 log = logging.getLogger("omniwatch.sensor")
 
@@ -68,6 +72,9 @@ class SensorLink:
         self._receiver = receiver
         self._layout = SlotLayout.of(settings)
         self._changes = Allowance(MAX_CHANGES, CHANGES_HZ)
+        self._previews = Allowance(MAX_PREVIEWS, PREVIEWS_HZ)
+        self._shape: PreviewShape | None = None
+        self._seen: Callable[[Preview], None] | None = None
         self._child: Child | None = None
         self._mute: Mute | None = None
         self._said: set[str] = set()
@@ -93,6 +100,8 @@ class SensorLink:
             child.send(HEARS.encode(self.settings))
             if self._mute:
                 child.send(HEARS.encode(self._mute))  # it may start in the middle of an announcement
+            if self._shape:
+                child.send(HEARS.encode(Show(shape=self._shape)))
             self._child = child
             async for data in child.messages(SILENCE_S):
                 await self._hear(SAYS.decode(data))
@@ -103,7 +112,7 @@ class SensorLink:
             if child:
                 await child.close()
 
-    async def _hear(self, message: Window | SensorNews | SensorFigures) -> None:
+    async def _hear(self, message: Window | SensorNews | SensorFigures | Preview) -> None:
         if message.sensor != self.sensor:
             raise WireError(f"speaks for {message.sensor!r}")
         match message:
@@ -117,6 +126,14 @@ class SensorLink:
             case SensorFigures():
                 self._say(message.segments_problem)
                 self._receiver.figures(message)
+            case Preview():
+                self._preview(message)
+
+    def _preview(self, preview: Preview) -> None:
+        if not self._previews.takes(1, asyncio.get_running_loop().time()):
+            raise WireError("shows its picture too often")
+        if self._seen and self._shape and len(preview.jpeg) <= self._shape.bytes:  # else it was on its way when the shape became another
+            self._seen(preview)
 
     def _say(self, problem: str) -> None:
         """What keeps clips from being made of it: each thing once a process, however often it comes and goes."""
@@ -151,7 +168,14 @@ class SensorLink:
         self._mute = mute
         self._tell(mute)
 
-    def _tell(self, message: Release | Mute) -> None:
+    def show(self, shape: PreviewShape | None, seen: Callable[[Preview], None]) -> None:
+        """Have previews made like this from now on, each of which `seen` gets; None: none."""
+        self._seen = seen
+        if shape != self._shape:
+            self._shape = shape
+            self._tell(Show(shape=shape))
+
+    def _tell(self, message: Release | Mute | Show) -> None:
         if self._child:
             try:
                 self._child.send(HEARS.encode(message))

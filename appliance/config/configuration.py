@@ -24,12 +24,14 @@ from appliance.config.judge_form import JudgeConfig, judge_config
 from appliance.config.keyring import Keyring
 from appliance.config.mqtt_form import broker
 from appliance.config.people_form import people
+from appliance.config.pictures_form import PicturesForm, picture_problems
 from appliance.config.problems import ConfigError, HintedError, Problem
 from appliance.config.references import policy_problems, sensor_problems
-from appliance.config.sensor_form import SensorForm, absolute, senses_of
+from appliance.config.sensor_form import absolute, senses_of
 from appliance.config.site_form import SiteForm
 from appliance.config.speech_form import speech_problems
 from appliance.config.yaml_marks import Document, Path_, SecretName, read
+from sensors.preview import PreviewShape
 from sensors.secret import Secret
 from sensors.settings import FRAMES_A_PAIR, SAMPLE_RATE_HZ, SegmentSettings, SensorSettings, SoundUse, WindowShape, Zone
 from sensors.window import Sense, SensorId, ViewId
@@ -68,6 +70,8 @@ class SensorConfig:
     credentials: Credentials | None = None
     gate: GateConfig | None = field(default=None, compare=False)
     """Where the camera says whether something stirs: the box hears it, not the sensor's process."""
+    preview: PreviewShape | None = field(default=None, compare=False)
+    """The pictures of it that the broker gets; None: none. A process that runs is told of a change."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +134,7 @@ def survey(path: Path, *, secrets: Path | None = None) -> tuple[Configuration, C
     if filled.known.sensors:
         reader.problems.extend(policy_problems(drafted, filled.known))
         reader.problems.extend(speech_problems(document, filled.form.notify.speech, filled.known.sensors))
+        reader.problems.extend(picture_problems(document, _pictures(filled.form), filled.known.sensors))
     configuration = reader.configuration(filled.form, drafted)
     return configuration, ConfigError(reader.problems) if reader.problems else None
 
@@ -154,7 +159,7 @@ class _Reader:
             site=form.site,
             box=form.box,
             timezone=form.timezone,
-            sensors=tuple(_with_evidence(self._sensor(name, sensor, judge, asked), sensor.evidence, evidence, judge) for name, sensor in sensors),
+            sensors=tuple(_with_evidence(self._sensor(name, form, judge, asked), sensor.evidence, evidence, judge) for name, sensor in sensors),
             evidence=evidence,
             judge=judge,
             policies=tuple(draft.form.policy(form.timezone) for draft in drafted),
@@ -168,7 +173,8 @@ class _Reader:
             self_test=form.self_test.every if form.self_test else None,
         )
 
-    def _sensor(self, name: str, form: SensorForm, judge: JudgeConfig, asked: set[tuple[str, str | None]]) -> SensorConfig:
+    def _sensor(self, name: str, site: SiteForm, judge: JudgeConfig, asked: set[tuple[str, str | None]]) -> SensorConfig:
+        form, shown = site.sensors[name], _pictures(site)
         window = form.window
         shape = WindowShape(
             length_s=window.length.total_seconds(), every_s=window.every.total_seconds(), fps=window.fps, longest_side=window.longest_side
@@ -204,6 +210,7 @@ class _Reader:
             record=absolute(form.record, self.document.file.parent) if form.record else None,
             credentials=credentials,
             gate=form.gate.config() if form.gate else None,
+            preview=shown.shape_of(name) if shown and Sense.SIGHT in senses else None,
         )
 
     def _broker(self, form: SiteForm) -> MqttSettings | None:
@@ -224,6 +231,10 @@ class _Reader:
     def _path(self, written: str) -> Path:
         """A path in the configuration is relative to its folder."""
         return (self.document.file.parent / written).absolute()
+
+
+def _pictures(form: SiteForm) -> PicturesForm | None:
+    return form.notify.mqtt.pictures if form.notify.mqtt else None
 
 
 def _with_evidence(sensor: SensorConfig, use: EvidenceUse, evidence: EvidenceConfig, judge: JudgeConfig) -> SensorConfig:

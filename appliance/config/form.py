@@ -96,10 +96,10 @@ def read_size(value: object) -> int:
     """`500MB`, `24GB`: bytes."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?) ?(MB|GB|TB)", value) if isinstance(value, str) else None
+    found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?) ?(kB|MB|GB|TB)", value) if isinstance(value, str) else None
     if found is None:
         raise ValueError(f"{_quoted(value)} is no amount of bytes: write it with its unit, like 500MB or 24GB")
-    return round(float(found[1]) * {"MB": 1e6, "GB": 1e9, "TB": 1e12}[found[2]])
+    return round(float(found[1]) * {"kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}[found[2]])
 
 
 Bytes = Annotated[int, BeforeValidator(read_size), WithJsonSchema({"type": "string", "examples": ["500MB", "24GB"]})]

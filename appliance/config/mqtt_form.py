@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf, WithJso
 
 from alerts.channels.mqtt_settings import MqttSettings, Protocol, usual_port
 from appliance.config.form import FilePath, Form, Line, Switched, Truth, Wait, Whole, between
+from appliance.config.pictures_form import PicturesForm, read_pictures
 from appliance.config.problems import Problem
 from appliance.config.yaml_marks import Document, Path_, SecretName
 from sensors.secret import Secret
@@ -85,6 +86,9 @@ class MqttForm(Form):
     """Whether orders are taken over the broker: acknowledge, shelve, arm and others. Who may give them is for the broker's access rules to say."""
     home_assistant: Annotated[HomeAssistantForm | None, BeforeValidator(read_switch), Switched()] = None
     """`true`: Home Assistant finds the box by itself, with its alarms and sensors. With a prefix of its own: `{prefix: NAME}`."""
+    pictures: Annotated[PicturesForm | None, BeforeValidator(read_pictures), Switched()] = None
+    """`true`: the broker gets what cameras show, every 10 s, with masks burnt in; else no picture goes there. Smaller, seldomer, or of some
+    cameras alone: `{every: 1m, longest_side: 320, bytes: 20kB, sensors: [NAME]}`. It is not retained."""
     onvif: Annotated[OnvifForm | None, BeforeValidator(read_switch), Switched()] = None
     """`true`: alarms are ONVIF events as well, for video management systems. With a prefix of its own: `{prefix: NAME}`."""
 

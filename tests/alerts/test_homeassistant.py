@@ -11,6 +11,8 @@ from jinja2 import Environment
 from alerts.channels.homeassistant import MAX_COMPONENTS, Described, components, left_out, payload, platforms
 from alerts.channels.topics import Topics
 from analyzers.policy import Acknowledge, Policy, PolicyId
+from appliance.control.mqtt_orders import decode
+from appliance.control.orders import Say
 from sensors.window import SensorId, ViewId
 
 TOPICS = Topics(site="plant-7", box="press-hall")
@@ -25,20 +27,31 @@ TAKES = {
     "sensor": EVERY | {"device_class", "expire_after", "state_class", "unit_of_measurement", "options"},
     "select": EVERY | {"command_topic", "command_template", "options", "optimistic", "retain"},
     "button": {"platform", "unique_id", "name", "entity_category", "command_topic", "command_template", "payload_press", "retain", "device_class"},
+    "image": {"platform", "unique_id", "name", "entity_category", "image_topic", "content_type", "availability", "availability_mode"},
+    "notify": {"platform", "unique_id", "name", "entity_category", "command_topic", "command_template", "retain"},
 }
-MUST = {"binary_sensor": {"state_topic"}, "sensor": {"state_topic"}, "select": {"command_topic", "options"}, "button": {"command_topic"}}
+MUST = {
+    "binary_sensor": {"state_topic"},
+    "sensor": {"state_topic"},
+    "select": {"command_topic", "options"},
+    "button": {"command_topic"},
+    "image": {"image_topic"},
+    "notify": {"command_topic"},
+}
 CLASSES = {"binary_sensor": {"problem", "connectivity", "running"}, "sensor": {"enum"}}
 
 
-def described(*policies: Policy, commands: bool = True) -> Described:
+def described(*policies: Policy, commands: bool = True, speaks: bool = True) -> Described:
     return Described(
         topics=TOPICS,
         version="1.2.3",
         sensors=(HALL,),
+        pictures=(HALL,),
         policies={(policy.id, view): policy for policy in policies for view in policy.views()},
         owners=frozenset({OWN.id}),
         modes=("home", "night"),
         commands=commands,
+        speaks=speaks,
         expiry_s=90,
         heartbeat_expiry_s=30,
     )
@@ -79,6 +92,8 @@ def test_every_topic_lies_in_the_boxs_own_tree_and_is_one_that_it_says_or_hears(
         TOPICS.heartbeat,
         TOPICS.mode,
         TOPICS.sensor(HALL),
+        TOPICS.picture(HALL),
+        TOPICS.command("say"),
         TOPICS.state(OWN.id, ViewId("hall.cell")),
         TOPICS.state(BUILT_IN.id, ViewId("hall")),
         TOPICS.state(OF_THE_BOX.id, ViewId("box")),
@@ -103,7 +118,7 @@ def test_two_boxes_and_two_views_never_share_an_id() -> None:
 
 
 def test_without_orders_there_is_nothing_to_press_and_with_them_what_waits_for_somebody() -> None:
-    assert {str(each["platform"]) for each in components(described(OWN, BUILT_IN, commands=False)).values()} == {"binary_sensor", "sensor"}
+    assert {str(each["platform"]) for each in components(described(OWN, BUILT_IN, commands=False)).values()} == {"binary_sensor", "sensor", "image"}
     assert {name for name, each in components(ALL).items() if each["platform"] == "button"} == {
         "acknowledge_entry_hall_cell",
         "acknowledge_picture-covered_hall",
@@ -138,6 +153,29 @@ def test_what_the_select_and_the_buttons_send_are_orders() -> None:
     sent = Environment(autoescape=False).from_string(str(shown["arm"]["command_template"])).render(value="disarmed")  # noqa: S701 - no page
     assert json.loads(sent) == {"mode": "disarmed", "who": "Home Assistant"}
     assert json.loads(str(shown["acknowledge_entry_hall_cell"]["payload_press"])) == {"what": "entry", "view": "hall.cell", "who": "Home Assistant"}
+
+
+def test_the_last_picture_of_a_camera_that_gives_none_is_not_shown() -> None:
+    of = said(ALL)["components"]["picture_hall"]
+    box, camera = of["availability"]
+    assert (of["availability_mode"], box) == ("all", said(ALL)["availability"][0]), "an entity with places of its own has no other"
+    assert camera["topic"] == TOPICS.sensor(HALL)
+    template = Environment(autoescape=False).from_string(camera["value_template"])  # noqa: S701 - no page
+    assert [template.render(value_json={"online": online}) for online in (True, False)] == ["online", "offline"]
+    assert "picture_hall" not in components(replace(ALL, pictures=()))
+
+
+@pytest.mark.parametrize("text", ["Leave the hall.", 'He said "no" \\ {{ 7 * 6 }}', "Achtung: Türe\nzu!"])
+def test_what_is_sent_to_be_said_is_an_order_whatever_its_text(text: str) -> None:
+    say = components(ALL)["say"]
+    sent = Environment(autoescape=False).from_string(str(say["command_template"])).render(value=text)  # noqa: S701 - no page
+    assert json.loads(sent) == {"text": text, "who": "Home Assistant"}
+    assert decode("say", sent.encode()).order == Say(text=text)
+
+
+@pytest.mark.parametrize(("commands", "speaks"), [(False, True), (True, False)])
+def test_a_box_that_takes_no_orders_or_has_no_voice_has_nobody_to_tell_what_to_say(*, commands: bool, speaks: bool) -> None:
+    assert "say" not in components(described(OWN, commands=commands, speaks=speaks))
 
 
 def test_what_is_gone_is_named_with_its_platform_alone_and_nothing_that_is_there_is() -> None:

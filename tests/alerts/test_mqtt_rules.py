@@ -24,25 +24,36 @@ OTHER = Topics(site="plant-7", box="paint-shop")
 STATE = TOPICS.state(PolicyId("fire"), ViewId("hall.door"))
 ALERT = TOPICS.alert(PolicyId("fire"), ViewId("hall.door"))
 DEVICE = Described(
-    topics=TOPICS, version="", sensors=(), policies={}, owners=frozenset(), modes=(), commands=True, expiry_s=0, heartbeat_expiry_s=0
+    topics=TOPICS,
+    version="",
+    sensors=(),
+    pictures=(),
+    policies={},
+    owners=frozenset(),
+    modes=(),
+    commands=True,
+    speaks=True,
+    expiry_s=0,
+    heartbeat_expiry_s=0,
 ).topic("homeassistant")
 BIRTH = "homeassistant/status"
+PICTURE, ANOTHER = TOPICS.picture(SensorId("hall")), OTHER.picture(SensorId("hall"))
 SAID = (TOPICS.status, TOPICS.heartbeat, TOPICS.mode, ALERT, STATE, TOPICS.sensor(SensorId("hall")), TOPICS.response("arm"), f"{TOPICS.responses}x/1")
 ORDERS = tuple(TOPICS.command(verb) for verb in ("acknowledge", "shelve", "unshelve", "clear", "arm", "disarm", "mode", "say", "test-alarm"))
 
 MAY_WRITE = {
-    "omniwatch": {*SAID, DEVICE},
-    "homeassistant": {TOPICS.command("acknowledge"), TOPICS.command("mode"), BIRTH, DEVICE, "homeassistant/light/lamp/config"},
+    "omniwatch": {*SAID, DEVICE, PICTURE},
+    "homeassistant": {*(TOPICS.command(verb) for verb in ("acknowledge", "mode", "say")), BIRTH, DEVICE, "homeassistant/light/lamp/config"},
     "node-red": {TOPICS.command(verb) for verb in ("acknowledge", "shelve", "unshelve", "test-alarm")} | {OTHER.command("shelve")},
     "plc-gateway": {TOPICS.command("acknowledge")},
 }
 MAY_READ = {
     "omniwatch": {*ORDERS, BIRTH},
-    "homeassistant": {*SAID, *ORDERS, OTHER.status, OTHER.command("shelve"), BIRTH, DEVICE, "homeassistant/light/lamp/config"},
+    "homeassistant": {*SAID, PICTURE, ANOTHER, *ORDERS, OTHER.status, OTHER.command("shelve"), BIRTH, DEVICE, "homeassistant/light/lamp/config"},
     "node-red": {*SAID, *ORDERS, OTHER.status, OTHER.command("shelve")},
     "plc-gateway": {TOPICS.status, TOPICS.heartbeat, STATE},
 }
-EVERY = {*SAID, *ORDERS, OTHER.status, OTHER.command("shelve"), DEVICE, BIRTH, "homeassistant/light/lamp/config", "something/else"}
+EVERY = {*SAID, PICTURE, ANOTHER, *ORDERS, OTHER.status, OTHER.command("shelve"), DEVICE, BIRTH, "homeassistant/light/lamp/config", "something/else"}
 """All topics that are tried."""
 assert set().union(*MAY_WRITE.values(), *MAY_READ.values()) <= EVERY
 

@@ -102,6 +102,13 @@ WARNINGS = (
     ("notify: {mqtt: {host: localhost}}", "", ["nobody is told: name a broker under `notify: mqtt:`"]),
     ("host: localhost", "host: broker, username: me, password: !secret pw", ["the password for broker goes over the network in the clear"]),
     ("host: localhost", "host: broker, commands: true", ["broker asks for no login: whoever reaches it can give orders, and disarm the box"]),
+    ("host: localhost", "host: localhost, username: me, password: !secret pw, pictures: true", []),
+    ("host: localhost", "host: localhost, pictures: true", ["localhost asks for no login: whoever reaches it sees cam"]),
+    (
+        "host: localhost",
+        "host: broker, username: me, pictures: {sensors: [cam]}",
+        ["pictures of cam go over the network to broker in the clear: `tls: true`"],
+    ),
     ("notify:", "metrics: {listen: '0.0.0.0:9464'}\nnotify:", ["metrics are open to whoever reaches 0.0.0.0:9464"]),
     ("judge: {kind: cues}", OMNI, []),
     ("judge: {kind: cues}", OMNI.replace("}", ", deadline: 10m}"), ["cam: 130 pairs of frames fill the memory that a sensor may have"]),

@@ -26,12 +26,15 @@ from appliance.config.configuration import ConfigError, load
 from appliance.control import mqtt_orders
 from appliance.control.orders import REPLIES, REQUESTS, Acknowledge, Answer, AskAudit, AskStatus, Request, Shelve
 from sensors.cues import Cues
+from sensors.jpeg import sides
 from sensors.news import Release, SensorCondition, SensorFigures, SensorNews
+from sensors.preview import MOST_SIDE, Preview, PreviewShape, Show
 from sensors.settings import SensorSettings, WindowShape
 from sensors.slots import SlotLayout
 from sensors.window import SensorId, View, ViewId, Window, WindowId
 from sensors.wire import Codec, WireError
 from tests.appliance.children.test_judge_link import questions
+from tests.drills.rogue import jpeg
 
 HANG_S = 1.0
 """Of CPU time: what else runs on the machine is no fault of an input's."""
@@ -46,6 +49,7 @@ WORDS = (
     b"kind", b"window", b"25:99-26:00",
 )  # fmt: skip
 ROOT = Path(__file__).parents[2]
+SHOWN = PreviewShape(every_s=1, longest_side=640, bytes=40_000)
 
 
 class HangError(AssertionError):
@@ -134,7 +138,7 @@ def kinds(folder: Path) -> Mapping[str, Kind]:
     orders = (AskStatus(), AskAudit(), Acknowledge(what="fire"), Shelve(what="fire", span_s=60.0, why="work"))
     return {
         "what a sensor says": _sensor_says(),
-        "what a sensor is told": _of(sensor_link.HEARS, _settings(), Release(windows=("wall/1/2",))),
+        "what a sensor is told": _of(sensor_link.HEARS, _settings(), Release(windows=("wall/1/2",)), Show(shape=SHOWN)),
         "what a judge says": _judge_says(),
         "what a judge is told": _of(judge_link.HEARS, Policies(first=True, policies=questions(1, 3)[0].policies)),
         "orders to the box": _of(REQUESTS, *(Request(order=each, box="plant-7/hall") for each in orders)),
@@ -207,6 +211,12 @@ class _Publisher:
         """None are handed on."""
 
 
+def assert_small(picture: bytes) -> None:
+    """AssertionError where others would get a picture that is too large for them."""
+    assert len(picture) <= SHOWN.bytes
+    assert max(sides(picture)) <= MOST_SIDE
+
+
 def _sensor_says() -> Kind:
     """Decoded, and checked as what it says about its slots is."""
     settings = _settings()
@@ -217,11 +227,13 @@ def _sensor_says() -> Kind:
         window,
         SensorNews(sensor=settings.sensor, condition=SensorCondition.ONLINE, width=640, codec="h264"),
         SensorFigures(sensor=settings.sensor, level_dbfs=-12.5, last_frame_boot_ns=10**15),
+        Preview(sensor=settings.sensor, jpeg=jpeg(320, 192)),
     )
     loop = asyncio.new_event_loop()
+    link.show(SHOWN, lambda preview: assert_small(preview.jpeg))
 
     def hear(data: bytes) -> None:
-        link._changes._left = 1.0  # how often is another drill's question  # noqa: SLF001
+        link._changes._left = link._previews._left = 1.0  # how often is another drill's question  # noqa: SLF001
         loop.run_until_complete(link._hear(sensor_link.SAYS.decode(data)))  # noqa: SLF001
 
     return Kind(good=[sensor_link.SAYS.encode(each) for each in some], decode=hear, refuses=WireError)

@@ -1,5 +1,6 @@
 """A sensor process that was taken over: it takes the place of the real one where the sensor is called `rogue-...`, and does what the rest says."""
 
+import base64
 import contextlib
 import json
 import os
@@ -13,7 +14,7 @@ from typing import Any
 FIGURES = {"kind": "figures", "sensor": ""}
 
 
-def main(sensor: str, end: socket.socket) -> None:  # noqa: C901, PLR0912 - one case a misdeed
+def main(sensor: str, end: socket.socket) -> None:  # noqa: C901, PLR0912, PLR0915 - one case a misdeed
     """Misbehave."""
     settings = json.loads(end.recv(65537))
     shape = settings["window"]
@@ -56,11 +57,29 @@ def main(sensor: str, end: socket.socket) -> None:  # noqa: C901, PLR0912 - one 
         case "large":
             view = {"id": sensor, "height": 32 * 1000, "width": 320, "cues": {}}
             end.send(json.dumps(window(sensor, 1, 2) | {"views": [view]}).encode())
+        case "shows-too-often":
+            while True:
+                end.send(preview(sensor, jpeg(320, 192)))
+                time.sleep(1 / 100)
+        case "bomb":
+            end.send(preview(sensor, jpeg(65535, 65535)))
+        case "no-picture":
+            end.send(preview(sensor, b"<svg onload=alert(1)>"))
         case "stopped":
             os.kill(os.getpid(), signal.SIGSTOP)
         case "silent":
             signal.pause()
     end.recv(1)
+
+
+def preview(sensor: str, picture: bytes) -> bytes:
+    """A preview as it is told."""
+    return json.dumps({"kind": "preview", "sensor": sensor, "jpeg": base64.urlsafe_b64encode(picture).decode()}).encode()
+
+
+def jpeg(width: int, height: int) -> bytes:
+    """All that is looked at of a JPEG of this size."""
+    return b"\xff\xd8\xff\xc0\x00\x11\x08" + height.to_bytes(2) + width.to_bytes(2) + bytes(8) + b"\xff\xd9"
 
 
 def window(sensor: str, number: int, pairs: int) -> dict[str, Any]:

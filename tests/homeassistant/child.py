@@ -1,17 +1,20 @@
 """A Home Assistant with nothing but its MQTT integration, that does what a person would. Runs on the Python that it needs, not on ours.
 
-`record.py` starts it: `child.py CONFIG_FOLDER PORT DESCRIPTION_FILE`. It ends with 0 where all was as it should be.
+`record.py` starts it: `child.py CONFIG_FOLDER PORT DESCRIPTION_FILE PICTURE_FILE`. It ends with 0 where all was as it should be; the picture
+is then what its image entity showed.
 """
 
 import asyncio
 import json
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import aiohttp
 from homeassistant import auth, config_entries, core, loader
 from homeassistant.components import mqtt
-from homeassistant.components.mqtt import binary_sensor, button, schemas, select, sensor
+from homeassistant.components.mqtt import binary_sensor, button, image, notify, schemas, select, sensor
 from homeassistant.helpers import (
     area_registry,
     category_registry,
@@ -28,10 +31,13 @@ from homeassistant.helpers import (
 )
 from homeassistant.setup import async_setup_component
 
-PLATFORMS = {"binary_sensor": binary_sensor, "button": button, "select": select, "sensor": sensor}
+PLATFORMS = {"binary_sensor": binary_sensor, "button": button, "image": image, "notify": notify, "select": select, "sensor": sensor}
 ALARM = "binary_sensor.test_something_there_on_wall"
 BUTTON = "button.test_acknowledge_something_there_on_wall"
 MODE = "select.test_arm_mode"
+PICTURE = "image.test_wall_picture"
+VOICE = "notify.test_say"
+SAYS = 'Leave the "hall".'
 
 
 def check(description: dict) -> None:
@@ -69,7 +75,7 @@ def storage(folder: Path, port: int) -> None:
     (folder / "configuration.yaml").write_text("homeassistant:\n")
 
 
-async def started(folder: Path) -> core.HomeAssistant:
+async def started(folder: Path, page_port: int) -> core.HomeAssistant:
     """A Home Assistant that runs."""
     hass = core.HomeAssistant(str(folder))
     hass.config.skip_pip = True
@@ -83,10 +89,17 @@ async def started(folder: Path) -> core.HomeAssistant:
     for registry in (device_registry, entity_registry):  # logging in has made them, and has not read them
         await registry.async_get(hass).async_load()
     await hass.config_entries.async_initialize()
-    if not await async_setup_component(hass, "mqtt", {}):
+    if not await async_setup_component(hass, "mqtt", {"http": {"server_host": "127.0.0.1", "server_port": page_port}}):
         raise SystemExit("the MQTT integration did not start")
     await hass.async_start()
     return hass
+
+
+def free_port() -> int:
+    """For its pages."""
+    with socket.socket() as end:
+        end.bind(("127.0.0.1", 0))
+        return end.getsockname()[1]
 
 
 async def until(what: Callable[[], bool], said: str) -> None:
@@ -97,10 +110,21 @@ async def until(what: Callable[[], bool], said: str) -> None:
     print(said, flush=True)  # noqa: T201 - a tool's own words
 
 
+async def shown(hass: core.HomeAssistant, page_port: int) -> bytes:
+    """The picture, as a browser gets it."""
+    place = hass.states.get(PICTURE).attributes["entity_picture"]
+    async with aiohttp.ClientSession() as browser, browser.get(f"http://127.0.0.1:{page_port}{place}") as answer:
+        if answer.status != 200 or answer.content_type != "image/jpeg":
+            raise SystemExit(f"no picture: {answer.status} {answer.content_type}")
+        return await answer.read()
+
+
 async def story(hass: core.HomeAssistant) -> None:
-    """An alarm, an acknowledgement, arming, disarming; and the birth, which comes some seconds after the start."""
+    """An alarm, an acknowledgement, arming, disarming, something said; and the birth, which comes some seconds after the start."""
     heard: list[str] = []
+    answered: list[str] = []
     await mqtt.async_subscribe(hass, "homeassistant/#", lambda message: heard.append(f"{message.topic} {message.payload}"))
+    await mqtt.async_subscribe(hass, "omniwatch/plant/test/response/say", lambda message: answered.append(message.payload))
 
     def shows(entity_id: str, state: str) -> bool:
         found = hass.states.get(entity_id)
@@ -118,18 +142,24 @@ async def story(hass: core.HomeAssistant) -> None:
     await until(lambda: shows(MODE, "night"), "armed")
     await does("select", "select_option", MODE, option="disarmed")
     await until(lambda: shows(MODE, "disarmed"), "disarmed")
+    await does("notify", "send_message", VOICE, message=SAYS)
+    await until(lambda: bool(answered) and json.loads(answered[0])["done"], "said")
     await until(lambda: "homeassistant/status online" in heard, "born")
     await until(lambda: "/config" in heard[-1], "described again")
 
 
-async def main(folder: Path, description: dict) -> None:
-    """All of it."""
-    hass = await started(folder)
+async def main(folder: Path, description: dict) -> bytes:
+    """All of it; the picture that was shown in the end."""
+    page_port = free_port()
+    hass = await started(folder, page_port)
     check(description)
     print("the description is as Home Assistant's schemas want it", flush=True)  # noqa: T201 - a tool's own words
     await story(hass)
+    await until(lambda: hass.states.get(PICTURE).state not in {"unknown", "unavailable"}, "a picture")
+    picture = await shown(hass, page_port)
     await hass.async_stop(force=True)
+    return picture
 
 
 storage(Path(sys.argv[1]), int(sys.argv[2]))
-asyncio.run(main(Path(sys.argv[1]), json.loads(Path(sys.argv[3]).read_text())))
+Path(sys.argv[4]).write_bytes(asyncio.run(main(Path(sys.argv[1]), json.loads(Path(sys.argv[3]).read_text()))))

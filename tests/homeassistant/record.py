@@ -5,6 +5,7 @@ PYTHON is one with Home Assistant, which needs a newer Python than the box:
 It writes `exchange.jsonl` beside this file, which the tests hold the box to.
 """
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -16,13 +17,17 @@ from typing import Any
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
+from sensors.jpeg import sides
 from tests.appliance.conftest import Appliance, Broker, eventually, make_film
 
 HERE = Path(__file__).parent
 RECORDING = HERE / "exchange.jsonl"
 DESCRIPTION = "homeassistant/device/omniwatch_plant_test/config"
-KEPT = ("homeassistant/", "/something-there/", "/command/", "/response/", "/mode", "/status")
-LOGIN = ", commands: true, home_assistant: true"
+KEPT = ("homeassistant/", "/something-there/", "/command/", "/response/", "/mode", "/status", "/picture/")
+SERVED = "/api/image_proxy/image.test_wall_picture"
+"""Not a topic: what Home Assistant showed a browser."""
+LOGIN = ", commands: true, home_assistant: true, pictures: {every: 1s, longest_side: 240, bytes: 6kB}}\n  speech: {device: default"
+MASKS = "    masks: [[0.0, 0.0, 0.25, 0.5]]\njudge:"
 
 
 class Ear:
@@ -38,13 +43,20 @@ class Ear:
         self._client.loop_start()
 
     def _message(self, _client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
-        text = message.payload.decode()
         with self._lock:
-            self.messages.append({"topic": message.topic, "retain": bool(message.retain), "payload": json.loads(text) if text[:1] in "{[" else text})
+            self.messages.append({"topic": message.topic, "retain": bool(message.retain), "payload": readable(message.payload)})
 
     def description(self) -> dict[str, Any] | None:
         with self._lock:
             return next((each["payload"] for each in self.messages if each["topic"] == DESCRIPTION), None)
+
+
+def readable(payload: bytes) -> Any:  # noqa: ANN401 - what JSON holds
+    """As it stands in the recording: a picture as its digest."""
+    if payload.startswith(b"\xff\xd8"):
+        return {"bytes": len(payload), "sha256": hashlib.sha256(payload).hexdigest(), "sides": sides(payload)}
+    text = payload.decode()
+    return json.loads(text) if text[:1] in "{[" else text
 
 
 def main(python: str) -> None:
@@ -54,18 +66,21 @@ def main(python: str) -> None:
         broker = Broker(folder)
         broker.start()
         ear = Ear(broker.port)
-        box = Appliance(folder, make_film(folder / "film.mp4"), broker, login=LOGIN)
+        box = Appliance(folder, make_film(folder / "film.mp4"), broker, sensors=MASKS, login=LOGIN)
         box.start()
         try:
             eventually(ear.description, 30, "the box describes itself")
             (folder / "description.json").write_text(json.dumps(ear.description()))
-            words = [python, str(HERE / "child.py"), str(folder / "homeassistant"), str(broker.port), str(folder / "description.json")]
+            files = (folder / "description.json", folder / "picture.jpg")
+            words = [python, str(HERE / "child.py"), str(folder / "homeassistant"), str(broker.port), *map(str, files)]
             subprocess.run(words, check=True, timeout=120)
+            shown = {"topic": SERVED, "retain": False, "payload": readable(files[1].read_bytes())}
         finally:
             box.kill()
             broker.stop()
         kept = [each for each in ear.messages if any(part in each["topic"] for part in KEPT)]
-        RECORDING.write_text("".join(json.dumps(each, ensure_ascii=False) + "\n" for each in kept))
+        text = "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in (*kept, shown))
+        RECORDING.write_text(text.replace(name, "FOLDER"))
         print(f"{len(kept)} messages in {RECORDING}")  # noqa: T201 - a tool's own words
 
 

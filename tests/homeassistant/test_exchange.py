@@ -12,7 +12,7 @@ from appliance.control.mqtt_orders import decode
 from appliance.watch import watch
 from tests.appliance.broker.test_interfaces import assert_fits, kind_of
 from tests.appliance.conftest import Appliance, Broker
-from tests.homeassistant.record import DESCRIPTION, LOGIN, RECORDING
+from tests.homeassistant.record import DESCRIPTION, LOGIN, MASKS, RECORDING, SERVED
 
 EXCHANGE: list[dict[str, Any]] = [json.loads(line) for line in RECORDING.read_text().splitlines()]
 ROOT = "omniwatch/plant/test"
@@ -45,13 +45,28 @@ def test_an_alarm_was_acknowledged_and_the_box_armed_and_disarmed_by_it() -> Non
     assert [each["mode"] for each in said(f"{ROOT}/mode")] == ["home", "night", "disarmed"]
 
 
+def test_its_image_entity_showed_a_browser_a_picture_that_the_box_had_sent() -> None:
+    sent = said(f"{ROOT}/picture/wall")
+    (shown,) = said(SERVED)
+    assert shown in sent
+    assert len({each["sha256"] for each in sent}) > 1, "they follow the film"
+    assert all(each["bytes"] <= 6000 and each["sides"] == [240, 144] for each in sent)
+    assert not any(EXCHANGE[number]["retain"] for number in places(f"{ROOT}/picture/wall"))
+
+
+def test_its_notify_entity_had_something_said() -> None:
+    assert said(f"{ROOT}/command/say") == [{"text": 'Leave the "hall".', "who": "Home Assistant"}]
+    (answer,) = said(f"{ROOT}/response/say")
+    assert answer["done"]
+
+
 def test_every_message_of_it_is_what_its_type_says_today() -> None:
     for message in EXCHANGE:
         topic, body = message["topic"], message["payload"]
         if "/command/" in topic:
             assert decode(topic.rpartition("/")[2], json.dumps(body).encode()).sender.who == "Home Assistant"
             assert not message["retain"]
-        elif topic.startswith(ROOT):
+        elif topic.startswith(ROOT) and "/picture/" not in topic:
             assert_fits(kind_of(topic), body)
 
 
@@ -64,7 +79,7 @@ def shape(component: dict[str, Any]) -> str:
 
 
 def test_the_box_says_nothing_today_that_home_assistant_has_not_taken(tmp_path: Path) -> None:
-    box = Appliance(tmp_path, tmp_path / "film.mp4", Broker(tmp_path), login=LOGIN)
+    box = Appliance(tmp_path, tmp_path / "film.mp4", Broker(tmp_path), sensors=MASKS, login=LOGIN)
     box.film.touch()
     box.write()
     configuration = load(box.config)

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from sensors.main import HEARS, SAYS
 from sensors.moment import BootId
 from sensors.news import Mute, Release, SensorCondition, SensorFigures, SensorNews
+from sensors.preview import Preview, PreviewShape, Show
 from sensors.settings import Replay, SensorSettings, WindowShape
 from sensors.slots import SlotLayout, Slots, create
 from sensors.window import SensorId, ViewId, Window
@@ -62,6 +63,7 @@ class SensorProcess:
     news: list[SensorNews] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
     figures: SensorFigures | None = None
+    previews: list[Preview] = field(default_factory=list)
     said: list[bytes] = field(default_factory=list)
     releases: bool = True
 
@@ -84,11 +86,13 @@ class SensorProcess:
         self.said.append(data)
         self._take(SAYS.decode(data))
 
-    def _take(self, message: Window | SensorNews | SensorFigures) -> None:
+    def _take(self, message: Window | SensorNews | SensorFigures | Preview) -> None:
         if isinstance(message, SensorNews):
             self.news.append(message)
         elif isinstance(message, SensorFigures):
             self.figures = message
+        elif isinstance(message, Preview):
+            self.previews.append(message)
         else:
             whole = message.view(ViewId(SENSOR))
             frames = self.slots.window_frames(message.slots, whole.id, whole.height, whole.width) if whole.height else None
@@ -103,6 +107,10 @@ class SensorProcess:
     def mute(self, mute: Mute) -> None:
         """The box speaks."""
         self.end.send(HEARS.encode(mute))
+
+    def show(self, shape: PreviewShape | None) -> None:
+        """Somebody looks on, or no longer."""
+        self.end.send(HEARS.encode(Show(shape=shape)))
 
     def read_to_the_end(self, within_s: float = 20.0) -> list[Seen]:
         """All windows of a recording."""

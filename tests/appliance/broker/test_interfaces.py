@@ -97,6 +97,7 @@ def test_the_documentation_names_every_topic_and_every_order() -> None:
     for each in TOLD:
         part = each.address.removeprefix(TOPICS.root + "/").replace("{", "<").replace("}", ">")
         assert f"`{part}`" in text, part
+    assert "`picture/<sensor>`" in text
     for verb, (_, example) in VERBS.items():
         assert f"`command/{verb}`" in text
         decode(verb, example.encode())

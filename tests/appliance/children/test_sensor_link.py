@@ -56,6 +56,9 @@ class Heard:
         ("eternal", "no sensor says that"),  # nobody can reckon with such a time: whoever published it ended the box
         ("prophet", "no moment of any box"),
         ("nameless", "a window called"),
+        ("shows-too-often", "shows its picture too often"),
+        ("bomb", "a preview that is too large"),  # 30 bytes that fill the memory of whoever unpacks them
+        ("no-picture", "no whole JPEG"),
     ],
 )
 def test_a_misdeed_ends_the_process_and_is_said(misdeed: str, problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,53 @@
+"""Cameras' newest pictures on their way to the broker, one at a time, behind everything else. None of them is an alarm: what cannot go now is lost.
+
+They go with QoS 0 and are not retained: no broker keeps a picture of anybody, and there is none to be taken back.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from alerts.channels.connection import Message
+from alerts.channels.mqtt import MqttChannel
+from alerts.notification import Outcome
+from appliance.children.previews import PictureFate, Previews, Waiting
+
+CONTENT_TYPE: Final = "image/jpeg"
+MAX_AGE_S = 5.0
+"""What has waited longer is no picture of now: its camera may be gone."""
+REST = 4.0
+"""Between two pictures the line is free for so many times as long as the first one took: a fifth of it is all that they ever take."""
+FATES = {Outcome.DELIVERED: PictureFate.SENT, Outcome.RETRY: PictureFate.UNSENT}
+
+log = logging.getLogger("omniwatch.mqtt")
+
+
+class Pictures:
+    """The pictures of one box."""
+
+    def __init__(self, channel: MqttChannel, count: Callable[[PictureFate], None]) -> None:
+        """`count` hears of each what became of it."""
+        self._channel = channel
+        self._count = count
+        self._said = False
+
+    async def run(self, previews: Previews) -> None:
+        """Send the newest of each camera in turn, for ever."""
+        clock = asyncio.get_running_loop().time
+        while True:
+            waiting = await previews.take()
+            began_s = clock()
+            self._count(await self._send(waiting, began_s))
+            await asyncio.sleep(REST * (clock() - began_s))
+
+    async def _send(self, waiting: Waiting, now_s: float) -> PictureFate:
+        if now_s - waiting.since_s > MAX_AGE_S:
+            return PictureFate.LATE
+        preview = waiting.preview
+        topic = self._channel.topics.picture(preview.sensor)
+        outcome = await self._channel.offer(Message(topic=topic, payload=preview.jpeg, content_type=CONTENT_TYPE, may_be_lost=True))
+        if outcome is Outcome.REFUSED and not self._said:
+            self._said = True
+            log.error("mqtt: the broker takes no message as large as a picture of %s: make pictures smaller, with `bytes`", preview.sensor)
+        return FATES.get(outcome, PictureFate.REFUSED)

@@ -1,0 +1,43 @@
+"""Of each camera the newest picture waits, and no other."""
+
+import asyncio
+
+from appliance.children.previews import PictureFate, Previews
+from sensors.preview import Preview
+from sensors.window import SensorId
+from tests.drills.rogue import jpeg
+
+
+def shown(sensor: str, width: int) -> Preview:
+    """A preview that is told by its width."""
+    return Preview(sensor=SensorId(sensor), jpeg=jpeg(width, 96))
+
+
+def test_a_newer_one_takes_the_place_of_the_older_and_every_camera_has_its_turn() -> None:
+    async def story() -> None:
+        counted: list[PictureFate] = []
+        previews = Previews(counted.append)
+        for each in (first := shown("a", 1), other := shown("b", 2), newer := shown("a", 3)):
+            previews.put(each)
+        assert counted == [PictureFate.REPLACED]
+        assert (await previews.take()).preview == newer
+        previews.put(first)
+        assert (await previews.take()).preview == other, "a camera that sends more often than the others is not sent more often"
+        assert (await previews.take()).preview == first
+
+    asyncio.run(story())
+
+
+def test_who_waits_gets_the_next_and_nothing_of_a_camera_that_is_shown_no_more() -> None:
+    async def story() -> None:
+        previews = Previews(lambda _fate: None)
+        taking = asyncio.create_task(previews.take())
+        await asyncio.sleep(0)
+        previews.put(shown("a", 1))
+        previews.drop(SensorId("a"))
+        previews.drop(SensorId("never-there"))
+        await asyncio.sleep(0)
+        previews.put(expected := shown("b", 2))
+        assert (await taking).preview == expected
+
+    asyncio.run(story())
