@@ -12,8 +12,7 @@ import logging
 import socket
 import termios
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
@@ -24,6 +23,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from alerts.channels.listening import DEAF, Ears, Inbox
 from alerts.channels.mqtt_settings import MqttSettings, Protocol
+from alerts.channels.packet import Ack, Message
 
 MAX_ON_THE_WAY = 20
 """Messages that wait for their PUBACK: mosquitto's limit, unless the broker says that its own is lower."""
@@ -40,39 +40,17 @@ LARGEST_HEARD = 64 * 1024
 log = logging.getLogger("omniwatch.mqtt")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
-    """What is published."""
-
-    topic: str
-    payload: bytes
-    retain: bool = False
-    expiry_s: int | None = None
-    """The broker forgets it after this time (version 5)."""
-    content_type: str = "application/json"
-    may_be_lost: bool = False
-    """Sent with QoS 0: the broker acknowledges nothing, and keeps it for nobody who is away. All else with QoS 1."""
-    correlation: bytes = b""
-    """Of an answer: what the question said to send back (version 5)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ack:
-    """The broker's word on a message: its reason code, and the name of it."""
-
-    code: int
-    name: str
-
-
 class Connection:
     """One connection. Everything here but `_work` and the callbacks belongs to the event loop."""
 
-    def __init__(self, settings: MqttSettings, client_id: str, will: Message | None, ears: Ears = DEAF) -> None:
-        """Nothing happens before `start`."""
+    def __init__(self, settings: MqttSettings, client_id: str, will: Message | None, ears: Ears = DEAF, *, hears_itself: bool = False) -> None:
+        """Nothing happens before `start`. `hears_itself`: what it publishes comes back where it listens (3.1.1 knows no other way)."""
         self.accepted: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         """'' once the broker has accepted us; else why not."""
         self.greeting: Ack | None = None
         """The broker's own word on that; None where it said nothing."""
+        self.listening: asyncio.Future[Mapping[str, Ack]] = asyncio.get_running_loop().create_future()
+        """The broker's word on each topic that is listened to; nothing where the connection ended before it came."""
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         """Why it ended, once it has."""
         self._settings = settings
@@ -81,6 +59,7 @@ class Connection:
         self._room = asyncio.Semaphore(MAX_ON_THE_WAY)
         self._largest: int | None = None
         self._topics = tuple(ears)
+        self._hears_itself = hears_itself
         self._inbox = Inbox(ears)
         self._dropped = ""
         self._heard = ""
@@ -215,7 +194,8 @@ class Connection:
 
     def _subscribe(self, client: paho.Client) -> None:
         if self._settings.protocol is Protocol.V5:
-            client.subscribe([(topic, SubscribeOptions(QOS, noLocal=True, retainAsPublished=True)) for topic in self._topics])
+            options = SubscribeOptions(QOS, noLocal=not self._hears_itself, retainAsPublished=True)
+            client.subscribe([(topic, options) for topic in self._topics])
         else:
             client.subscribe([(topic, QOS) for topic in self._topics])
 
@@ -240,9 +220,7 @@ class Connection:
             self._post(self._inbox.take)
 
     def _on_subscribe(self, _client: paho.Client, _data: object, _mid: int, codes: list[ReasonCode], _properties: Properties | None) -> None:
-        for topic, code in zip(self._topics, codes, strict=False):
-            if code.is_failure:
-                log.error("mqtt: we may not read %s (%s): give the box read access to it", topic, code)
+        self._post(self._listen, {topic: Ack(code=int(code.value), name=str(code)) for topic, code in zip(self._topics, codes, strict=False)})
 
     def _post(self, call: Callable[..., None], *values: object) -> None:
         try:
@@ -255,6 +233,10 @@ class Connection:
         if not self.accepted.done():
             self.accepted.set_result(refusal)
 
+    def _listen(self, said: Mapping[str, Ack]) -> None:
+        if not self.listening.done():
+            self.listening.set_result(said)
+
     def _settle(self, mid: int, ack: Ack) -> None:
         waiting = self._waiting.pop(mid, None)
         if waiting is not None and not waiting.done():
@@ -265,6 +247,7 @@ class Connection:
         for each in (self.accepted, self.ended):
             if not each.done():
                 each.set_result(reason)
+        self._listen({})
         for waiting in self._waiting.values():
             if not waiting.done():
                 waiting.set_result(None)

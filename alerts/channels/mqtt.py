@@ -14,11 +14,12 @@ from datetime import timedelta
 from math import ceil
 
 from alerts.channels.cloudevents import CONTENT_TYPE, encoded, event_of
-from alerts.channels.connection import Ack, Connection, Message
+from alerts.channels.connection import Connection
 from alerts.channels.current import Presence, StatusData
 from alerts.channels.current import encoded as encoded_current
 from alerts.channels.listening import Heard
 from alerts.channels.mqtt_settings import MqttSettings, Protocol
+from alerts.channels.packet import Ack, Message
 from alerts.channels.topics import Topics
 from alerts.notification import ARRIVED, Delivery, Notification, Outcome
 from sensors.backoff import Backoff
@@ -201,6 +202,7 @@ class MqttChannel:
         """Say that we are here; then tell what is so now, and let the others know that they may."""
         self._connection = connection
         self._connections += 1
+        connection.listening.add_done_callback(_say_unheard)
         log.log(logging.WARNING if self._is_out else logging.INFO, "mqtt: connected to %s:%d", self._settings.host, self._settings.port)
         self._is_out = False
         self._problem = ""
@@ -280,3 +282,10 @@ class MqttChannel:
 
     def _delivery(self, notification: Notification, outcome: Outcome, reason: str) -> Delivery:
         return Delivery(notification=notification.id, channel=notification.channel, outcome=outcome, reason=reason, at=self._now())
+
+
+def _say_unheard(answered: asyncio.Future[Mapping[str, Ack]]) -> None:
+    """What the broker does not let us listen to."""
+    for topic, ack in answered.result().items():
+        if ack.is_refusal:
+            log.error("mqtt: we may not read %s (%s): give the box read access to it", topic, ack.name)

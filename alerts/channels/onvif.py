@@ -14,8 +14,8 @@ from pydantic import TypeAdapter
 
 from alerts.alert import MAX_SUMMARY, AlertId, Change
 from alerts.channels.cloudevents import plain
-from alerts.channels.connection import Message
 from alerts.channels.mqtt import MqttChannel
+from alerts.channels.packet import Message
 from alerts.channels.topics import onvif
 from alerts.notification import Delivery, Notification
 from analyzers import policy

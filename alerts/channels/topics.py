@@ -51,8 +51,13 @@ class Topics:
         return f"{self.root}/mode"
 
     @property
+    def probe(self) -> str:
+        """Where `setup` and `doctor` have a message of their own come back; nobody else has anything to say there."""
+        return f"{self.root}/probe"
+
+    @property
     def commands(self) -> str:
-        """All orders: the only pattern below its root that the box reads."""
+        """All orders: the only pattern below its root that a running box reads."""
         return f"{self.root}/command/+"
 
     def command(self, verb: str) -> str:

@@ -19,6 +19,7 @@ from ruamel.yaml import YAML
 from alerts.channels.cloudevents import AlertData, AlertEvent, ClipData
 from alerts.channels.current import HeartbeatData, ModeData, SensorData, StateData, StatusData
 from alerts.channels.onvif import OnvifData, OnvifEvent, OnvifSource
+from alerts.channels.probe import PATIENCE_S, ProbeData
 from alerts.channels.topics import Topics, onvif
 from analyzers.policy import PolicyId
 from appliance import __version__
@@ -66,6 +67,7 @@ TOLD = (
     Told(name="mode", address=TOPICS.mode, kind=ModeData, retained=True, expiry_s=EXPIRY.total_seconds()),
     Told(name="heartbeat", address=TOPICS.heartbeat, kind=HeartbeatData, retained=True, expiry_s=HEARTBEAT_EXPIRY.total_seconds()),
     Told(name="onvif", address=onvif(TOPICS.root, _POLICY, _VIEW), kind=OnvifEvent, retained=True, note="Off unless configured."),
+    Told(name="probe", address=TOPICS.probe, kind=ProbeData, expiry_s=PATIENCE_S, note="Nothing for anybody else to act upon."),
     Told(name="answer", address=f"{TOPICS.responses}{{client}}", kind=AnswerData, expiry_s=ANSWER_S),
 )
 

@@ -8,8 +8,8 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from alerts.channels.connection import Message
 from alerts.channels.mqtt import MqttChannel
+from alerts.channels.packet import Message
 from alerts.notification import Outcome
 from appliance.children.previews import PictureFate, Previews, Waiting
 

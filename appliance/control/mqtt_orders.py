@@ -15,9 +15,9 @@ from typing import Annotated
 from pydantic import Field, JsonValue, TypeAdapter, ValidationError
 
 from alerts.channels.cloudevents import plain
-from alerts.channels.connection import Message
 from alerts.channels.listening import MAX_PAYLOAD, Heard
 from alerts.channels.mqtt import MqttChannel
+from alerts.channels.packet import Message
 from alerts.notification import Outcome
 from appliance.allowance import Allowance
 from appliance.config.problems import did_you_mean

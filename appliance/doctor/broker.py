@@ -1,17 +1,16 @@
-"""Greets the configured broker as the box would, with its name, password, certificates and version of MQTT, and leaves. Publishes nothing.
+"""Whether the configured broker takes this box, with its name, password, certificates and version of MQTT, and hands a message on.
 
-It goes under a client id of its own, since a broker throws out whoever comes second under one: the box may be running.
+A login alone proves little: what a broker's access rules refuse is only seen once something is published.
 """
 
 import asyncio
-import secrets
 from collections.abc import Mapping
 
-from alerts.channels.connection import Ack, Connection
 from alerts.channels.mqtt_settings import MqttSettings, Protocol
+from alerts.channels.packet import Ack
+from alerts.channels.probe import PATIENCE_S, Probed, probe
+from alerts.channels.topics import Topics
 from appliance.doctor.finding import Finding, Health
-
-PATIENCE_S = 5.0
 
 LOGIN = "compare `username`, and the file that `password: !secret` names, with the broker's own list of users (mosquitto: `password_file`)"
 REFUSALS: Mapping[int, str] = {
@@ -56,32 +55,59 @@ WORDS: Mapping[str, str] = {
 MUTE = "it takes connections and does not answer in MQTT: is this its port, and does it want `tls: true` or a certificate there?"
 
 
-def try_broker(mqtt: MqttSettings) -> Finding:
-    """Whether it takes us, and how."""
-    return asyncio.run(_greet(mqtt))
+OWN_RULES = "configs/mosquitto.acl has all the lines that a box needs; `site` and `box` in them are those of the configuration"
+WRITE_REMEDIES: Mapping[int, str] = {
+    0x95: "the broker takes no message of this size: raise its limit (mosquitto: `max_packet_size`)",
+    0x97: "the broker's quota for this user is used up",
+}
+"""What to do about a message that was refused, where it is not for the broker's rules."""
 
 
-async def _greet(mqtt: MqttSettings) -> Finding:
-    connection = Connection(mqtt, f"omniwatch-doctor-{secrets.token_hex(4)}", will=None)
-    connection.start()
-    try:
-        async with asyncio.timeout(PATIENCE_S):
-            problem = await asyncio.shield(connection.accepted)
-            if not problem:
-                connection.leave()
-                await asyncio.shield(connection.ended)
-    except TimeoutError:
-        problem = "" if connection.greeting else f"did not answer within {PATIENCE_S:g} s"
-    connection.drop("the doctor leaves")
+def try_broker(mqtt: MqttSettings, topics: Topics) -> Finding:
+    """Whether it takes us, and hands on what we say."""
+    return judged(mqtt, topics.probe, asyncio.run(probe(mqtt, topics.probe)))
+
+
+def judged(mqtt: MqttSettings, topic: str, probed: Probed) -> Finding:
+    """What there is to say of a round trip by way of `topic`. Pure."""
+    greeting = probed.greeting
     where = f"{mqtt.host}:{mqtt.port}, MQTT {mqtt.protocol}{' over TLS' if mqtt.tls else ''}"
-    answer = _said(connection.greeting)
-    if not problem:
-        return Finding(what="broker", health=Health.OK, says=f"{where}: {answer}, as {mqtt.username or 'nobody (no username)'}")
-    return Finding(what="broker", health=Health.FAILURE, says=f"{where}: {answer or problem}", do=_remedy(mqtt, connection.greeting, problem))
+    if greeting is None or greeting.is_refusal:
+        said = _word(greeting) if greeting else probed.problem
+        return Finding(what="broker", health=Health.FAILURE, says=f"{where}: {said}", do=_remedy(mqtt, greeting, probed.problem))
+    where = f"{where}: {_word(greeting)}, as {mqtt.username or 'nobody (no username)'}"
+    if probed.took_s is not None:
+        return Finding(what="broker", health=Health.OK, says=f"{where}; a message came back in {max(1, round(probed.took_s * 1000))} ms")
+    says, do = _broken_off(mqtt, topic, probed)
+    return Finding(what="broker", health=Health.FAILURE, says=f"{where}; but {says}", do=do)
 
 
-def _said(greeting: Ack | None) -> str:
-    return "" if greeting is None else f"{greeting.name} (reason code 0x{greeting.code:02x})"
+def _broken_off(mqtt: MqttSettings, topic: str, probed: Probed) -> tuple[str, str]:
+    """Where the way of a message ended, and what to do."""
+    reading, writing = probed.reading, probed.writing
+    if writing and writing.is_refusal:
+        deaf = ", nor listen there" if reading and reading.is_refusal else ""
+        return f"we may not publish to {topic}: {_word(writing)}{deaf}", WRITE_REMEDIES.get(writing.code, _rule(mqtt, topic))
+    if reading and reading.is_refusal:
+        return f"we may not subscribe to {topic}: {_word(reading)}; publishing is not refused", _rule(mqtt, topic)
+    if probed.problem:
+        return f"it hung up over a message to {topic}: {probed.problem}", f"some brokers do so with what their rules refuse: {_rule(mqtt, topic)}"
+    if writing is None or reading is None:
+        what = "our subscription" if reading is None else "a message"
+        return f"it did not acknowledge {what} within {PATIENCE_S:g} s", "the broker is up, but stuck: look at its log, and at its disk"
+    silent = "mosquitto takes a subscription that its rules forbid, and serves it nothing"
+    if mqtt.protocol is Protocol.V311:
+        silent = "a broker does not say in MQTT 3.1.1 what its rules refuse, so this box may be allowed neither to publish nor to subscribe"
+    return f"nothing of what we published to {topic} came back within {PATIENCE_S:g} s", f"{silent}: {_rule(mqtt, topic)}"
+
+
+def _rule(mqtt: MqttSettings, topic: str) -> str:
+    place = f"below `user {mqtt.username}`" if mqtt.username else "above the first `user` line"
+    return f"let this box write and read there; mosquitto, in its `acl_file` {place}: `topic readwrite {topic}`. {OWN_RULES}"
+
+
+def _word(ack: Ack) -> str:
+    return f"{ack.name} (reason code 0x{ack.code:02x})"
 
 
 def _remedy(mqtt: MqttSettings, greeting: Ack | None, problem: str) -> str:

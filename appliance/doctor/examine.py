@@ -1,6 +1,7 @@
 """The doctor's round: the machine first, then what the configuration names, as far as it can be read. Each finding is one line.
 
-What has a mistake in the configuration is not tried; everything else is. Nothing is changed, published or kept.
+What has a mistake in the configuration is not tried; everything else is. Nothing is changed or kept, and nothing published but a message
+of its own to the broker, which comes back.
 """
 
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
+from alerts.channels.topics import Topics
 from analyzers.omni.plan import ModelError
 from appliance.blank.findings import ADVICE
 from appliance.blank.kept import kept_flags
@@ -121,7 +123,7 @@ class _Configured:
     def _told(self) -> Iterator[Finding]:
         configuration = self.configuration
         if configuration.mqtt:
-            yield try_broker(configuration.mqtt)
+            yield try_broker(configuration.mqtt, Topics(site=configuration.site, box=configuration.box))
         elif not configuration.speech and not configuration.people:
             yield Finding(what="broker", health=Health.WARNING, says="notify names nobody, so nobody is told", do="add notify: mqtt: host: …")
         if configuration.speech:

@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from alerts.channels.mqtt_settings import usual_port
+from alerts.channels.topics import Topics
 from analyzers.interview import Quantization
 from analyzers.omni.folder import read as read_model
 from analyzers.omni.plan import ModelError, plan, this_machine
@@ -29,7 +30,7 @@ from appliance.setup.answers import MAX_WATCHED, AnswersForm, BrokerAnswer, Sens
 from appliance.setup.discovery import DiscoveryFailed, Found, find_cameras
 from appliance.setup.shelf import Offered, Shelf, lacking
 from appliance.setup.terminal import Terminal
-from appliance.setup.trial import try_login, try_source
+from appliance.setup.trial import try_round_trip, try_source
 from sensors.settings import SoundUse
 
 ID: TypeAdapter[str] = TypeAdapter(Id)
@@ -70,7 +71,7 @@ def ask_all(terminal: Terminal, shelf: Shelf, around: Around) -> AnswersForm:
     said["sensors"] = _sensors(terminal, around)
     said["judge"] = _judge(terminal)
     said["watch"] = _watch(terminal, shelf, said["sensors"], has_model=said["judge"] is not None)
-    said["mqtt"] = _broker(terminal)
+    said["mqtt"] = _broker(terminal, Topics(site=said["site"], box=said["box"]))
     return AnswersForm.model_validate({key: value for key, value in said.items() if value is not None})
 
 
@@ -239,8 +240,8 @@ def _picker(offers: list[Offered], sensor: SensorAnswer) -> Callable[[str], tupl
     return understand
 
 
-def _broker(terminal: Terminal) -> BrokerAnswer | None:
-    """The broker that takes us, or that is wanted although it does not."""
+def _broker(terminal: Terminal, topics: Topics) -> BrokerAnswer | None:
+    """The broker that hands on what we say, or that is wanted although it does not."""
     terminal.heading("The MQTT broker that alarms go to")
     while host := terminal.optional("Its name or address", HOST, "nobody is told yet"):
         tls = terminal.yes("Encrypted (TLS)?", default=False)
@@ -250,8 +251,8 @@ def _broker(terminal: Terminal) -> BrokerAnswer | None:
         if username := terminal.optional("The name to log in with", LINE):
             said |= {"username": username, "password": terminal.password("Its password")}
         answer = BrokerAnswer.model_validate(said)
-        with terminal.console.status("greeting it"):
-            finding = try_login(answer)
+        with terminal.console.status("greeting it, and sending a message that has to come back"):
+            finding = try_round_trip(answer, topics)
         what = _what_now(terminal, finding)
         if what != AGAIN:
             return answer if what == KEEP else None

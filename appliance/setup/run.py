@@ -91,7 +91,7 @@ def _tell(placed: Placed, wanted: Wanted, answers: AnswersForm, console: Console
 def _next(target: Path, answers: AnswersForm) -> list[str]:
     """What to do now."""
     policy = next((policy for policies in answers.watch.values() for policy in policies), None)
-    steps = {f"omniwatch doctor {target}": "opens each sensor, greets the broker, looks at the machine"}
+    steps = {f"omniwatch doctor {target}": "opens each sensor, sends the broker a message that has to come back, looks at the machine"}
     if answers.judge.model:
         steps[f"omniwatch capacity {target}"] = "measures how many such sensors this box holds, in some minutes"
     steps["systemctl enable --now omniwatch" if target == SYSTEM else f"omniwatch run {target}"] = "starts it"

@@ -1,7 +1,8 @@
-"""Tries what was answered before it is written: opens a source as the box would, and greets the broker. It keeps and publishes nothing."""
+"""Tries what was answered before it is written: opens a source as the box would, and has a message come back from the broker. It keeps nothing."""
 
 from pathlib import Path
 
+from alerts.channels.topics import Topics
 from appliance.config.configuration import Credentials, SensorConfig, least_slots
 from appliance.config.sensor_form import WindowForm, absolute, senses_of
 from appliance.doctor.broker import try_broker
@@ -27,10 +28,10 @@ def try_source(name: str, answer: SensorAnswer) -> Finding:
     return try_sensors([sensor], frozenset())[0]
 
 
-def try_login(answer: BrokerAnswer) -> Finding:
-    """What the broker answers."""
+def try_round_trip(answer: BrokerAnswer, topics: Topics) -> Finding:
+    """Whether the broker takes us, and hands on what this box says."""
     try:
         settings = answer.settings(answer.password if isinstance(answer.password, Secret) else None)
     except ValueError as error:
         return Finding(what="broker", health=Health.FAILURE, says=str(error), do="answer otherwise")
-    return try_broker(settings)
+    return try_broker(settings, topics)

@@ -38,7 +38,8 @@ DEVICE = Described(
 ).topic("homeassistant")
 BIRTH = "homeassistant/status"
 PICTURE, ANOTHER = TOPICS.picture(SensorId("hall")), OTHER.picture(SensorId("hall"))
-SAID = (TOPICS.status, TOPICS.heartbeat, TOPICS.mode, ALERT, STATE, TOPICS.sensor(SensorId("hall")), TOPICS.response("arm"), f"{TOPICS.responses}x/1")
+ANSWERS = (TOPICS.response("arm"), f"{TOPICS.responses}x/1")
+SAID = (TOPICS.status, TOPICS.heartbeat, TOPICS.mode, ALERT, STATE, TOPICS.sensor(SensorId("hall")), TOPICS.probe, *ANSWERS)
 ORDERS = tuple(TOPICS.command(verb) for verb in ("acknowledge", "shelve", "unshelve", "clear", "arm", "disarm", "mode", "say", "test-alarm"))
 
 MAY_WRITE = {
@@ -48,7 +49,7 @@ MAY_WRITE = {
     "plc-gateway": {TOPICS.command("acknowledge")},
 }
 MAY_READ = {
-    "omniwatch": {*ORDERS, BIRTH},
+    "omniwatch": {TOPICS.probe, *ORDERS, BIRTH},
     "homeassistant": {*SAID, PICTURE, ANOTHER, *ORDERS, OTHER.status, OTHER.command("shelve"), BIRTH, DEVICE, "homeassistant/light/lamp/config"},
     "node-red": {*SAID, *ORDERS, OTHER.status, OTHER.command("shelve")},
     "plc-gateway": {TOPICS.status, TOPICS.heartbeat, STATE},

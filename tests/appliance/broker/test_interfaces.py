@@ -11,10 +11,14 @@ from ruamel.yaml import YAML
 
 from alerts.builtin import builtin
 from alerts.channels.mqtt import MAX_RETAINED
+from alerts.channels.mqtt_settings import MqttSettings
+from alerts.channels.topics import Topics
 from appliance.broker.interfaces import TOLD, TOPICS, asyncapi, schemas
 from appliance.config.policy_form import MAX_POLICIES, MAX_SENSORS
 from appliance.config.site_form import MAX_SITE_SENSORS
 from appliance.control.mqtt_orders import VERBS, decode
+from appliance.doctor.broker import try_broker
+from appliance.doctor.finding import Health
 from sensors.window import SensorId
 from tests.appliance.conftest import Appliance, Listener, eventually
 
@@ -70,6 +74,7 @@ def test_all_that_a_running_box_says_fits_its_type_and_topic(appliance: Applianc
     listener.publish("omniwatch/plant/test/command/arm", {"mode": "night", "who": "anna"})
     eventually(lambda: listener.of("/response/"), 10, "the order is answered")
     eventually(lambda: any(each["mode"] == "night" for each in listener.of("/mode")), 10, "the mode is told")
+    assert try_broker(MqttSettings(host="127.0.0.1", port=appliance.broker.port), Topics(site="plant", box="test")).health is Health.OK
     assert appliance.stop() == 0
     said = [(topic, body) for topic, body in listener.messages if "/command/" not in topic]
     for topic, body in said:

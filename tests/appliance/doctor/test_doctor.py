@@ -2,9 +2,7 @@
 
 import socket
 import subprocess
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
 
@@ -13,18 +11,15 @@ import pytest
 from numpy.typing import NDArray
 from rich.console import Console
 
-from alerts.channels.mqtt_settings import MqttSettings
 from appliance.config.configuration import load
 from appliance.config.keyring import Keyring
 from appliance.doctor import sensors
-from appliance.doctor.broker import try_broker
 from appliance.doctor.examine import examine, run_doctor
 from appliance.doctor.finding import Finding, Health
 from appliance.doctor.machine import _probe, look_at_disk
 from appliance.doctor.secrecy import look_at_secrets, look_at_state
 from appliance.doctor.sensors import hearing, try_sensors
-from sensors.secret import Secret
-from tests.appliance.conftest import Broker, Listener, free_port
+from tests.appliance.conftest import free_port
 from tests.sensors.harness import Scene, record
 from tests.sensors.test_rtsp import BINDINGS, PYTHON, camera
 
@@ -136,79 +131,6 @@ def test_a_camera_that_never_answers_is_given_up(tmp_path: Path, monkeypatch: py
         found = tried(tmp_path, f"  cam: {{source: 'rtsp://127.0.0.1:{mute.getsockname()[1]}/a'}}\n")["cam"]
     assert (found.health, found.says) == (Health.FAILURE, "did not open within 1 s")
     assert "`ping`" in found.do
-
-
-# The broker.
-
-
-def test_the_broker_is_greeted_with_the_login_and_nothing_is_published(broker: Broker) -> None:
-    broker.stop()
-    users = broker.folder / "users"
-    users.touch()
-    subprocess.run(["mosquitto_passwd", "-b", users, "box", "hunter2"], check=True)
-    broker.extra = f"allow_anonymous false\npassword_file {users}"
-    broker.start()
-    ear = Listener(broker.port, "box", "hunter2")
-
-    found = try_broker(MqttSettings(host="127.0.0.1", port=broker.port, username="box", password=Secret("hunter2")))
-    assert (found.health, found.says) == (Health.OK, f"127.0.0.1:{broker.port}, MQTT 5: Success (reason code 0x00), as box")
-    found = try_broker(MqttSettings(host="127.0.0.1", port=broker.port, username="box", password=Secret("guess")))
-    assert (found.health, found.says) == (Health.FAILURE, f"127.0.0.1:{broker.port}, MQTT 5: Not authorized (reason code 0x87)")
-    assert "`password: !secret`" in found.do
-    assert try_broker(MqttSettings(host="127.0.0.1", port=broker.port)).health is Health.FAILURE
-    assert ear.messages == []
-    ear.close()
-
-
-@contextmanager
-def answering(answer: bytes | None) -> Iterator[int]:
-    """A port where somebody takes one connection, hears something, says `answer` and hangs up; None: says nothing and stays."""
-    done = threading.Event()
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def serve() -> None:
-            end, _ = server.accept()
-            with end:
-                end.recv(1000)
-                if answer is None:
-                    done.wait(30)
-                else:
-                    end.sendall(answer)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield server.getsockname()[1]
-        finally:
-            done.set()
-            thread.join()
-
-
-@pytest.mark.parametrize(
-    ("answer", "tls", "says", "do"),
-    [
-        (b"\x20\x02\x00\x01", False, "Unsupported protocol version (reason code 0x84)", "`protocol: 3.1.1`"),  # a broker of 2014
-        (b"\x20\x03\x00\x88\x00", False, "Server unavailable (reason code 0x88)", "try again in a minute"),
-        (b"\x20\x03\x00\x97\x00", False, "Quota exceeded (reason code 0x97)", "quota"),
-        (b"\x15\x03\x03\x00\x02\x02\x16", False, "", "`tls: true`"),  # TLS's alert: it is its port
-        (b"HTTP/1.1 400 Bad Request\r\n\r\n", True, "", "port for it"),
-        (b"", True, "", "port for it"),
-        (None, False, "did not answer within 5 s", "answer in MQTT"),
-    ],
-    ids=["3.1.1", "not ready", "quota", "wants TLS", "no TLS", "hangs up", "mute"],
-)
-def test_a_broker_that_does_not_take_us_is_a_failure_with_its_word_and_what_to_do(answer: bytes | None, *, tls: bool, says: str, do: str) -> None:
-    with answering(answer) as port:
-        found = try_broker(MqttSettings(host="127.0.0.1", port=port, tls=tls))
-    assert found.health is Health.FAILURE
-    assert says in found.says
-    assert do in found.do, found
-
-
-def test_where_no_broker_listens_that_is_said() -> None:
-    found = try_broker(MqttSettings(host="127.0.0.1", port=free_port()))
-    assert found.health is Health.FAILURE
-    assert found.do.startswith("nothing listens there")
 
 
 # Who may read what is secret.
