@@ -15,7 +15,7 @@ COPY requirements-torch.txt requirements.lock ./
 # torch as its machine needs it; all else by the hashes of the lock.
 RUN python3 -m venv /opt/omniwatch \
   && PIP_EXTRA_INDEX_URL="${TORCH_INDEX}" /opt/omniwatch/bin/pip install -qq --no-cache-dir -r requirements-torch.txt \
-  && /opt/omniwatch/bin/pip install -qq --no-cache-dir --no-deps --require-hashes -r requirements.lock
+  && /opt/omniwatch/bin/pip install -qq --no-cache-dir --use-pep517 --no-deps --require-hashes -r requirements.lock
 COPY . .
 RUN /opt/omniwatch/bin/pip install -qq --no-cache-dir --no-deps . \
   && /opt/omniwatch/bin/pip check \
