@@ -51,6 +51,8 @@ class JudgeSettings:
     second_look: SecondLook | None = None
     describes: bool = False
     """Whether it will be asked to describe hits."""
+    still: float = 0.0
+    """Levels of 255: pairs of frames in which less changes are left out of a window; 0: none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

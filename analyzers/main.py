@@ -143,7 +143,7 @@ def new_scribe(end: socket.socket, loaded: "Loaded", settings: JudgeSettings) ->
         raise ModelError(f"this model cannot describe hits: {error}; write `describe: false`") from None
 
 
-def answer_forever(end: socket.socket, scribe: "Scribe", waiting: Waiting, second: "SecondOpinion | None") -> NoReturn:
+def answer_forever(end: socket.socket, scribe: "Scribe", waiting: Waiting, second: "SecondOpinion | None", *, still: float) -> NoReturn:
     """Answer batches. SystemExit where nothing can be judged any more."""
     from analyzers.omni.judge import OmniJudge  # noqa: PLC0415
 
@@ -151,7 +151,7 @@ def answer_forever(end: socket.socket, scribe: "Scribe", waiting: Waiting, secon
     while True:
         batch, desk = scribe.next_batch(waiting)
         asked = desk.questions(batch)
-        found = OmniJudge(loaded, desk.slots, scribe.pairs).answer(asked)
+        found = OmniJudge(loaded, desk.slots, scribe.pairs, still).answer(asked)
         if second:
             found = second.over(asked, found, desk.slots)
         cost = replace(found.cost, device_bytes=loaded.device_bytes())
@@ -199,7 +199,7 @@ def main() -> None:
         device=loaded.device.type,
     )
     say(end, SAYS.encode(ready))
-    answer_forever(end, scribe, waiting, second)
+    answer_forever(end, scribe, waiting, second, still=settings.still)
 
 
 if __name__ == "__main__":

@@ -46,6 +46,7 @@ def judge_settings(judge: JudgeConfig) -> JudgeSettings | None:
         device=judge.device,
         threads=judge.threads,
         second_look=judge.second_look,
+        still=judge.still,
         describes=judge.describes,
     )
 

@@ -63,6 +63,10 @@ class Bench:
         """One window, so many policies, one forward."""
         self.judge().judge((self.question(count),))
 
+    def still(self) -> None:
+        """One window, sixteen policies, and all of its pictures but the first and the last are left out: noise hardly differs in its means."""
+        OmniJudge(self.loaded, {self.noise.sensor: self.noise.slots}, still=64.0).judge((self.question(16),))
+
     def each(self) -> None:
         """A forward a policy."""
         for _ in range(SAMPLE):
@@ -109,6 +113,7 @@ class Bench:
             "one JSON for 16, shared cache": lambda: self.writer.joint(16),
             "batch of 4 windows, 16 each": self.batch,
             "4 windows, two pairs apart": self.stream,
+            "still, 16": self.still,
             "preprocess": self.preprocess,
         }
 
@@ -141,6 +146,7 @@ def report(bench: Bench, took: Mapping[str, Sequence[float]]) -> dict[str, float
         "json_shared_over_packed_16": ms["one JSON for 16, shared cache"] / packed,
         "batch_of_4_over_1": ms["batch of 4 windows, 16 each"] / packed,
         "overlapping_over_new": ms["4 windows, two pairs apart"] / 4 / packed,
+        "still_over_new": ms["still, 16"] / packed,
         "preprocess_ms": ms["preprocess"],
         "media_tokens": media,
         "suffix_tokens": suffix,

@@ -55,11 +55,12 @@ Found = dict[Key, _Answer | Cause]
 class OmniJudge:
     """Answers from pictures and sound."""
 
-    def __init__(self, loaded: Loaded, slots: Mapping[SensorId, Slots], pairs: Pairs | None = None) -> None:
-        """`slots`: where each sensor's pictures and sound lie; `pairs`: what is known of pictures from earlier batches."""
+    def __init__(self, loaded: Loaded, slots: Mapping[SensorId, Slots], pairs: Pairs | None = None, still: float = 0.0) -> None:
+        """`slots`: where each sensor's pictures and sound lie; `pairs`: what is known of pictures from earlier batches; `still`: as `Pairs.sight`."""
         self._loaded = loaded
         self._slots = slots
         self._pairs = pairs or Pairs(loaded.family)
+        self._still = still
         self._halvings: Counter[Halved] = Counter()
 
     def judge(self, batch: tuple[Question, ...]) -> tuple[Judgement, ...]:
@@ -105,7 +106,8 @@ class OmniJudge:
             sight = self._sight(batch[number], memory)
             leaves = tuple(prompt.leaf(batch[number].policies[place]) for place in places)
             sights += [sight] if sight else []
-            branches.append(Branch(tokens=prompt.branch(sight_tokens(sight.grid) if sight else 0), grid=sight.grid if sight else None, leaves=leaves))
+            grid, times = (sight.grid, sight.times) if sight else (None, None)
+            branches.append(Branch(tokens=prompt.branch(sight_tokens(grid) if grid else 0), grid=grid, leaves=leaves, times=times))
         pair_s = (window.end.boot_ns - window.start.boot_ns) / NANOSECONDS / len(window.slots)
         yield Laid(
             root=prompt.root(sound_tokens),
@@ -119,7 +121,7 @@ class OmniJudge:
 
     def _sight(self, asked: Question, memory: Slots) -> Sight | None:
         window, view = asked.window, asked.window.view(asked.view)  # a question's window need hold no view but its own
-        return self._pairs.sight(window, view, memory) if Sense.SIGHT in window.senses and view.height else None
+        return self._pairs.sight(window, view, memory, self._still) if Sense.SIGHT in window.senses and view.height else None
 
     def _look(self, laid: Sequence[Laid]) -> Mapping[Sight, Seen]:
         """The features of all pictures; none where the tower fails, and then nothing that has a picture can be asked."""
@@ -206,7 +208,8 @@ class OmniJudge:
         zone = asked.view.removeprefix(window.sensor) or "whole"
         senses = "+".join(sorted(window.senses)) or "none"
         seen = f"{zone} {view.width}x{view.height}, {shown_pairs(len(window.slots), every)} pairs in {seconds:g} s, {senses}"
-        return Fingerprint(model=self._loaded.fingerprint, question=text, view=seen)
+        left_out = f", of which still ones ({self._still:g}) are left out" if self._still else ""
+        return Fingerprint(model=self._loaded.fingerprint, question=text, view=seen + left_out)
 
 
 def _able(asked: Question) -> tuple[int, ...]:

@@ -32,7 +32,7 @@ class Laid:
     @property
     def row(self) -> Row:
         """Laid out, with the pairs that are shown."""
-        return lay_out(self.root, [_thinned(branch, self.every) for branch in self.branches], self.step * self.every)
+        return lay_out(self.root, [_thinned(branch, self.every) for branch in self.branches], self.step)
 
     @property
     def media_tokens(self) -> int:
@@ -63,4 +63,5 @@ def _thinned(branch: Branch, every: int) -> Branch:
     first, *placeholders, last = branch.tokens
     pairs, rows, columns = branch.grid
     grid = (shown_pairs(pairs, every), rows, columns)
-    return replace(branch, tokens=(first, *placeholders[: sight_tokens(grid)], last), grid=grid)
+    times = (branch.times or tuple(range(pairs)))[::-1][::every][::-1]
+    return replace(branch, tokens=(first, *placeholders[: sight_tokens(grid)], last), grid=grid, times=times)

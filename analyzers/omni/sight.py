@@ -26,6 +26,9 @@ MAX_PATCHES = 16_384
 MAX_KEPT_BYTES = 512_000_000
 """Of features. Where views are so many that it is not enough, those that were looked at longest ago are forgotten."""
 
+BLOCK = 16
+"""Pixels on a side: so large is somebody at the far end of a hall in a picture of 576x320."""
+
 Pair = tuple[int, int, int, int]
 """Epoch and number of a pair, and height and width of its frames."""
 
@@ -38,6 +41,9 @@ class Sight:
     view: ViewId
     grid: Grid
     pairs: tuple[Pair, ...]
+    """Those that are shown."""
+    times: tuple[int, ...]
+    """The place of each of them among the window's pairs."""
     known: Mapping[Pair, Seen]
     read: Mapping[Pair, NDArray[np.uint8]]
     """Patches."""
@@ -59,19 +65,21 @@ class Pairs:
         self._family = family
         self._kept: WeakKeyDictionary[Slots, dict[ViewId, dict[Pair, Seen]]] = WeakKeyDictionary()
 
-    def sight(self, window: Window, view: View, memory: Slots) -> Sight:
-        """The view's pairs, those that are not known read. KeyError or ValueError where `memory` does not hold them."""
-        pairs = tuple((window.epoch, window.first_pair + number, view.height, view.width) for number in range(len(window.slots)))
+    def sight(self, window: Window, view: View, memory: Slots, still: float = 0.0) -> Sight:
+        """The view's pairs, those that are not known read. KeyError or ValueError where `memory` does not hold them.
+
+        `still`: pairs that change by less, in levels of 255, are left out; see `changing`. 0: none.
+        """
+        frames = [memory.frames(slot, view.id, view.height, view.width) for slot in window.slots]  # a window that memory cannot hold is not judged
+        times = changing(frames, still) if still else tuple(range(len(frames)))
+        pairs = tuple((window.epoch, window.first_pair + time, view.height, view.width) for time in times)
         kept = self._kept.get(memory, {}).get(view.id, {})
         height, width = self._family.fitted(view.height, view.width)
-        read = {}
-        for pair, slot in zip(pairs, window.slots, strict=True):
-            frames = memory.frames(slot, view.id, view.height, view.width)  # known or not: a window that memory cannot hold is not judged
-            if pair not in kept:
-                read[pair] = patches(resized(frames, height, width), self._family)[0]
+        new = [(pair, frames[time]) for pair, time in zip(pairs, times, strict=True) if pair not in kept]
+        read = {pair: patches(resized(pictures, height, width), self._family)[0] for pair, pictures in new}
         grid = (len(pairs), height // self._family.patch, width // self._family.patch)
         known = {pair: kept[pair] for pair in pairs if pair in kept}
-        return Sight(memory=memory, view=view.id, grid=grid, pairs=pairs, known=known, read=read)
+        return Sight(memory=memory, view=view.id, grid=grid, pairs=pairs, times=times, known=known, read=read)
 
     def glance(self, tower: nn.Module, sight: Sight) -> Seen:
         """What there is to see, of a window that may be older than what is kept: nothing is kept of it. RuntimeError is torch's."""
@@ -125,6 +133,28 @@ class Pairs:
     def kept_bytes(self) -> int:
         """Of memory."""
         return sum(seen.bytes for views in self._kept.values() for pairs in views.values() for seen in pairs.values())
+
+
+def changing(pairs: Sequence[NDArray[np.uint8]], still: float) -> tuple[int, ...]:
+    """The places of the pairs, uint8[2, height, width, 3] each, that show something new; the first and the last always do. Pure.
+
+    A pair does where either frame differs from the last such by `still` or more, in levels of 255, in any colour's mean of any BLOCK x BLOCK
+    pixels: such a mean has little of the noise of its pixels.
+    """
+    blocks = [_blocks(pair) for pair in pairs]
+    shown = [0]
+    for place in range(1, len(blocks)):
+        if place == len(blocks) - 1 or np.abs(blocks[place] - blocks[shown[-1]][-1]).max() >= still:
+            shown.append(place)
+    return tuple(shown)
+
+
+def _blocks(pair: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """float32[2, rows, columns, 3]: the mean of each block. Sides are multiples of 32, and so of BLOCK."""
+    frames, height, width, colours = pair.shape
+    rows = pair.reshape(frames, height // BLOCK, BLOCK, width * colours).sum(2, dtype=np.uint16)  # two sums take a ninth of one mean's time
+    sums = rows.reshape(frames, height // BLOCK, width // BLOCK, BLOCK, colours).sum(3, dtype=np.uint32)
+    return np.asarray(sums / np.float32(BLOCK * BLOCK), np.float32)
 
 
 def resized(frames: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:

@@ -36,6 +36,8 @@ class Branch:
     tokens: tuple[int, ...]
     grid: Grid | None
     leaves: tuple[tuple[int, ...], ...]
+    times: tuple[int, ...] | None = None
+    """When each of the grid's pairs was, in pairs, where some between them are left out; None: one after the other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)  # arrays have no single truth of equality
@@ -80,12 +82,14 @@ class _Layout:
         self.positions.append(np.tile(np.arange(start, start + len(tokens)), (3, 1)))
         return start + len(tokens)
 
-    def sight(self, tokens: Sequence[int], start: float, grid: Grid, step: float) -> float:
+    def sight(self, branch: Branch, grid: Grid, start: float, step: float) -> float:
         """A view's tokens between their two marks: time, row and column as positions, `step` from pair to pair. The position behind it."""
         pairs, rows, columns = grid
-        places = np.indices((pairs, rows // MERGE, columns // MERGE)).reshape(3, -1) * np.array([[step], [1.0], [1.0]]) + start + 1
+        times = np.array(branch.times or range(pairs)) * step
+        numbers, down, across = np.indices((pairs, rows // MERGE, columns // MERGE)).reshape(3, -1)
+        places = np.stack([times[numbers] - times[0], down, across]) + start + 1
         end = float(places.max()) + 1
-        self.ids += tokens
+        self.ids += branch.tokens
         self.positions += [np.full((3, 1), start), places, np.full((3, 1), end)]
         return end + 1
 
@@ -96,7 +100,7 @@ def lay_out(root: Sequence[int], branches: Sequence[Branch], step: float) -> Row
     behind_root = layout.line(root, 0.0)
     for number, branch in enumerate(branches):
         begin = len(layout.ids)
-        behind = layout.sight(branch.tokens, behind_root, branch.grid, step) if branch.grid else behind_root
+        behind = layout.sight(branch, branch.grid, behind_root, step) if branch.grid else behind_root
         middle = len(layout.ids)
         for leaf in branch.leaves:
             layout.line(leaf, behind)

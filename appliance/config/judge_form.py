@@ -88,6 +88,9 @@ class JudgeForm(Form):
     """Who answers while the model loads or is away: `cues`, by each policy's `fallback`, or `none`."""
     second_look: SecondLookForm | None = None
     """Another model for answers near a policy's threshold. Default: there is none."""
+    skip_still: Annotated[float, Field(gt=0, le=64)] | None = None
+    """Pictures in which nothing changes are left out of a window, but for its first and last pair: what differs by less than so many levels of
+    255 in the mean of any 16 x 16 pixels. It saves time where little moves; what it does to answers is not measured. Default: all are shown."""
     describe: Annotated[DescribeForm | None, BeforeValidator(read_describe), Switched()] = None
     """`true`: as its alarm opens, the model says in a few words what there is and what to do first, in the language of the question, as an
     update behind the first message. In another language: `{language: German}`. A change of `true` to `false` or back loads the model anew."""
@@ -111,6 +114,8 @@ class JudgeConfig:
     fallback: bool = True
     """Whether cues stand in while the model is away."""
     second_look: SecondLook | None = None
+    still: float = 0.0
+    """Levels of 255: pairs of frames in which less changes are left out of a window; 0: none."""
     describes: bool = False
     """Whether it describes what opened an alarm."""
     language: str = ""
@@ -138,6 +143,7 @@ def judge_config(form: JudgeForm, folder: Path) -> JudgeConfig:
         memory_bytes=form.memory,
         fallback=form.fallback is StandIn.CUES,
         second_look=form.second_look.look(folder, form.deadline) if form.second_look else None,
+        still=form.skip_still or 0.0,
         describes=form.describe is not None and is_omni,
         language=form.describe.language if form.describe else "",
     )

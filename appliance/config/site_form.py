@@ -81,6 +81,8 @@ def check_judge(judge: JudgeForm) -> JudgeForm:
         raise ValueError("`kind: omni` needs `model`, the folder of the model; without a model write `kind: cues`")
     if judge.kind is not JudgeChoice.OMNI and judge.second_look:
         raise ValueError("`second_look` is for answers of a model, so it needs `kind: omni`")
+    if judge.kind is not JudgeChoice.OMNI and judge.skip_still:
+        raise ValueError("`skip_still` is for what a model is shown, so it needs `kind: omni`")
     return judge
 
 

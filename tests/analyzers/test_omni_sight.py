@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,11 +17,11 @@ from analyzers.omni import sight as sight_module  # noqa: E402
 from analyzers.omni.family import QWEN3_OMNI  # noqa: E402
 from analyzers.omni.judge import OmniJudge  # noqa: E402
 from analyzers.omni.media import patches  # noqa: E402
-from analyzers.omni.sight import Pairs, Sight  # noqa: E402
+from analyzers.omni.sight import Pairs, Sight, changing  # noqa: E402
 from analyzers.omni.tower import PatchProduct, Seen, features, quicken  # noqa: E402
-from sensors.window import Window  # noqa: E402
+from sensors.window import Sense, Window  # noqa: E402
 from tests.analyzers import tiny  # noqa: E402
-from tests.analyzers.scene import SIGHT, SOUND, Scene, policy  # noqa: E402
+from tests.analyzers.scene import SIGHT, SOUND, START, Scene, policy  # noqa: E402
 
 if TYPE_CHECKING:
     from transformers.models.qwen3_omni_moe.modeling_qwen3_omni_moe import Qwen3OmniMoeVisionEncoder
@@ -133,6 +134,49 @@ def test_a_judge_that_has_seen_the_pictures_says_what_one_says_that_has_not(load
         asked = (Question(window=window, view=scene.whole, policies=(PERSON,)), Question(window=window, view=scene.door, policies=(PERSON,)))
         kept, fresh = (OmniJudge(loaded, {scene.sensor: scene.slots}, each).judge(asked) for each in (pairs, Pairs()))
         assert [each.log_odds for each in kept] == pytest.approx([each.log_odds for each in fresh], abs=1e-5)
+
+
+def grey(*levels: float, noise: float = 8.0) -> list[np.ndarray]:
+    """Pairs of frames of one grey each, by default with the noise of a cheap camera in the dark."""
+    rng = np.random.default_rng(4)
+    return [np.clip(rng.normal(level, noise, (2, 64, 96, 3)), 0, 255).astype(np.uint8) for level in levels]
+
+
+def test_pairs_in_which_nothing_changes_are_left_out_whatever_the_noise() -> None:
+    assert changing(grey(100, 100, 100, 100, 100), 4.0) == (0, 4), "first and last are shown: how long nothing happened is seen"
+    assert changing(grey(100, 100, 120, 120, 100, 100), 4.0) == (0, 2, 4, 5)
+    assert changing(grey(100, 102, 104, 106, 108, 110, 112, noise=0.0), 6.5) == (0, 4, 6), "what creeps is seen against the last that was shown"
+    assert changing(grey(100), 4.0) == (0,)
+    assert changing(grey(100, 101), 4.0) == (0, 1)
+
+
+@pytest.mark.parametrize("frame", [0, 1])
+@pytest.mark.parametrize("place", [(0, 0), (48, 80), (30, 40)])
+def test_somebody_small_in_one_frame_of_a_pair_is_a_change(frame: int, place: tuple[int, int]) -> None:
+    pairs, (y, x) = grey(100, 100, 100, 100), place
+    pairs[1][frame, y : y + 16, x : x + 8, 2] = 160
+    assert changing(pairs, 4.0) == ((0, 1, 3) if frame == 0 else (0, 1, 2, 3)), "what comes after it is another picture"
+
+
+def test_a_window_without_its_still_pairs_is_judged_as_one_that_has_only_the_others_at_their_times(
+    loaded: "Loaded", make_scene: Callable[..., Scene]
+) -> None:
+    scene, pairs = make_scene(), Pairs()
+    for still in (1, 2):
+        scene.slots.frames(still, scene.whole, 64, 96)[:] = scene.slots.frames(0, scene.whole, 64, 96)[1]
+    slots, sight = {scene.sensor: scene.slots}, frozenset({Sense.SIGHT})
+    asked = Question(window=scene.window((0, 1, 2, 3), sight), view=scene.whole, policies=(PERSON,))
+    wide = replace(scene.window((0, 3), sight), end=START.plus(timedelta(seconds=6)))
+    whole, found = OmniJudge(loaded, slots).answer((asked,)), OmniJudge(loaded, slots, pairs, still=1.0).answer((asked,))
+    (expected,) = OmniJudge(loaded, slots).judge((replace(asked, window=wide),))
+    (judgement,) = found.judgements
+    assert judgement.log_odds == pytest.approx(expected.log_odds, abs=1e-5)
+    assert judgement.log_odds != pytest.approx(whole.judgements[0].log_odds, abs=1e-3)
+    assert found.cost.media_tokens == whole.cost.media_tokens // 2
+    assert judgement.fingerprint
+    assert judgement.fingerprint.view.endswith("of which still ones (1) are left out")
+    fresh, after = (OmniJudge(loaded, slots, each, still=1.0).judge((asked,))[0] for each in (Pairs(), pairs))
+    assert after.log_odds == pytest.approx(fresh.log_odds, abs=1e-6), "what is kept of it is found again"
 
 
 class Blind(Pairs):

@@ -54,6 +54,7 @@ judge:
   loading: 1h30m
   fallback: none
   second_look: {model: models/thinking, quantization: none, band: 0.8}
+  skip_still: 4
 policies:
   - id: entry
     title: Somebody in the cell
@@ -127,6 +128,7 @@ def test_everything_that_is_written_is_in_the_configuration(folder: Path) -> Non
         loading=timedelta(minutes=90),
         fallback=False,
         second_look=SecondLook(model=str(folder / "models/thinking"), quantization=Quantization.NONE, band=0.8, limit_s=20.0),
+        still=4.0,
     )
     assert found.mqtt == MqttSettings(
         host="broker",
