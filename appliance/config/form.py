@@ -5,12 +5,14 @@ Forms are the only place where untrusted text is checked; what is made of them i
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, WithJsonSchema
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
+from pydantic_core.core_schema import no_info_before_validator_function
 
 from analyzers.policy import Trigger
 
@@ -25,8 +27,21 @@ class Form(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, use_attribute_docstrings=True)
 
 
+@dataclass(frozen=True, slots=True)
 class Switched:
-    """`true` and `false` as well, for editors."""
+    """`true` for a form without any keys and `false` for none at all, where there may be a form or None."""
+
+    example: str
+    """Of the form, for whoever wrote something else."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:  # noqa: ANN401 - pydantic's word for a type
+        """Read the truth first."""
+        return no_info_before_validator_function(self._read, handler(source))
+
+    def _read(self, value: object) -> object:
+        if not isinstance(value, bool | dict):
+            raise ValueError(f"write true, false, or {self.example}")  # noqa: TRY004 - the owner's words, told as a problem of the file
+        return value if isinstance(value, dict) else {} if value else None
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """What the form takes, or a truth."""

@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, Field
 
 from analyzers.interview import Quantization, SecondLook
 from analyzers.judgement import JudgeKind
@@ -45,13 +45,6 @@ def read_language(text: str) -> str:
     if not re.fullmatch(r"[^\W\d_]+([ -][^\W\d_]+){0,3}", text) or len(text) > 40:
         raise ValueError("write the language's name in words, like German or Deutsch")
     return text
-
-
-def read_describe(value: object) -> object:
-    """`true` for a form without any keys, `false` for none at all."""
-    if not isinstance(value, bool | dict):
-        raise ValueError("write true, false, or {language: German}")  # noqa: TRY004 - the owner's words, told as a problem of the file
-    return value if isinstance(value, dict) else {} if value else None
 
 
 class DescribeForm(Form):
@@ -91,7 +84,7 @@ class JudgeForm(Form):
     skip_still: Annotated[float, Field(gt=0, le=64)] | None = None
     """Pictures in which nothing changes are left out of a window, but for its first and last pair: what differs by less than so many levels of
     255 in the mean of any 16 x 16 pixels. It saves time where little moves; what it does to answers is not measured. Default: all are shown."""
-    describe: Annotated[DescribeForm | None, BeforeValidator(read_describe), Switched()] = None
+    describe: Annotated[DescribeForm | None, Switched("{language: German}")] = None
     """`true`: as its alarm opens, the model says in a few words what there is and what to do first, in the language of the question, as an
     update behind the first message. In another language: `{language: German}`. A change of `true` to `false` or back loads the model anew."""
 

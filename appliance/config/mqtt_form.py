@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf, WithJso
 
 from alerts.channels.mqtt_settings import MqttSettings, Protocol, usual_port
 from appliance.config.form import FilePath, Form, Line, Switched, Truth, Wait, Whole, between
-from appliance.config.pictures_form import PicturesForm, read_pictures
+from appliance.config.pictures_form import PicturesForm
 from appliance.config.problems import Problem
 from appliance.config.yaml_marks import Document, Path_, SecretName
 from sensors.secret import Secret
@@ -36,13 +36,6 @@ def read_prefix(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*", text) or len(text) > 100:
         raise ValueError("write levels of letters, digits, _ and -, parted by /, like plant/hall")
     return text
-
-
-def read_switch(value: object) -> object:
-    """`true` for a form without any keys, `false` for none at all."""
-    if not isinstance(value, bool | dict):
-        raise ValueError("write true, or {prefix: NAME}")  # noqa: TRY004 - the owner's words, told as a problem of the file
-    return value if isinstance(value, dict) else {} if value else None
 
 
 class HomeAssistantForm(Form):
@@ -84,12 +77,12 @@ class MqttForm(Form):
     """After one and a half times this without a sign of life either end gives the connection up."""
     commands: Truth = False
     """Whether orders are taken over the broker: acknowledge, shelve, arm and others. Who may give them is for the broker's access rules to say."""
-    home_assistant: Annotated[HomeAssistantForm | None, BeforeValidator(read_switch), Switched()] = None
+    home_assistant: Annotated[HomeAssistantForm | None, Switched("{prefix: NAME}")] = None
     """`true`: Home Assistant finds the box by itself, with its alarms and sensors. With a prefix of its own: `{prefix: NAME}`."""
-    pictures: Annotated[PicturesForm | None, BeforeValidator(read_pictures), Switched()] = None
+    pictures: Annotated[PicturesForm | None, Switched("{every: 1m}")] = None
     """`true`: the broker gets what cameras show, every 10 s, with masks burnt in; else no picture goes there. Smaller, seldomer, or of some
     cameras alone: `{every: 1m, longest_side: 320, bytes: 20kB, sensors: [NAME]}`. It is not retained."""
-    onvif: Annotated[OnvifForm | None, BeforeValidator(read_switch), Switched()] = None
+    onvif: Annotated[OnvifForm | None, Switched("{prefix: NAME}")] = None
     """`true`: alarms are ONVIF events as well, for video management systems. With a prefix of its own: `{prefix: NAME}`."""
 
 

@@ -17,13 +17,6 @@ MAX_SHOWN = 64
 LEAST, MOST = timedelta(seconds=LEAST_S), timedelta(seconds=MOST_S)
 
 
-def read_pictures(value: object) -> object:
-    """`true` for a form without any keys, `false` for none at all."""
-    if not isinstance(value, bool | dict):
-        raise ValueError("write true, false, or {every: 1m}")  # noqa: TRY004 - the owner's words, told as a problem of the file
-    return value if isinstance(value, dict) else {} if value else None
-
-
 def read_amount(size: int) -> int:
     """What fits through a sensor's wire, and shows something."""
     if not LEAST_BYTES <= size <= MOST_BYTES:
