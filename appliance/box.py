@@ -14,8 +14,7 @@ from pathlib import Path
 from alerts.facts import Gap
 from alerts.names import SELF_TEST_SENSOR
 from alerts.notification import Delivery, Notification
-from analyzers.interview import JudgeCondition, JudgeNews
-from analyzers.omni.plan import amount
+from analyzers.interview import JudgeNews
 from appliance import __version__
 from appliance.broker.link import BrokerLink, Sights
 from appliance.children.fleet import Fleet, Uses
@@ -68,7 +67,6 @@ class Box:
         self._reload = asyncio.Event()
         self._judge = JudgeLink(self._judge_changed, lambda work: self._report.measured(work))  # noqa: PLW0108 - there is no report yet
         self._metrics.judge_process(lambda: self._judge.pid)
-        self._judge_problem = ""
         self._link: BrokerLink | None = None
 
     async def run(self) -> None:
@@ -253,16 +251,10 @@ class Box:
         self._fleet.mute(hearers, mute)
 
     def _judge_changed(self, news: JudgeNews) -> None:
-        self._metrics.judge_ready.set(news.condition is JudgeCondition.READY)
-        self._metrics.judge_weights.set(news.weight_bytes)
-        if self._pipeline.judge is None:  # the end of one that is no longer wanted
-            return
-        self._health.judge(news)
-        said, self._judge_problem = self._judge_problem, "" if news.condition is JudgeCondition.READY else news.detail or self._judge_problem
-        if news.condition is JudgeCondition.READY:
-            log.info("the judge is ready: %s on %s, %s of weights", news.model, news.device, amount(news.weight_bytes))
-        elif news.condition is JudgeCondition.DOWN and news.detail != said:  # once an outage, however often it is tried again
-            log.warning("the judge is down: %s; cues stand in", news.detail)
+        wanted = self._pipeline.judge is not None  # else this is the end of one that is not
+        self._report.judge(news, wanted=wanted, stood_in=self._configuration.judge.fallback)
+        if wanted:
+            self._health.judge(news)
 
     def _told(self, notification: Notification, delivery: Delivery) -> None:
         self._report.told(notification, delivery)

@@ -10,7 +10,9 @@ from alerts.decision import Decision
 from alerts.names import SELF_TEST
 from alerts.notification import ARRIVED, Delivery, Notification
 from alerts.reason import Reason
+from analyzers.interview import JudgeCondition, JudgeNews
 from analyzers.judgement import JudgeKind, Judgement
+from analyzers.omni.plan import amount
 from appliance.children.fleet import Fleet
 from appliance.children.judge_link import JudgeLink, Work
 from appliance.clock import Clock
@@ -66,6 +68,11 @@ def about(what: Decision, alert: Alert) -> dict[str, object]:
     }
 
 
+def down(news: JudgeNews, *, stood_in: bool) -> str:
+    """The end of a judge, for the journal. `stood_in`: cues answer while it is away."""
+    return f"the judge is down: {news.detail}; {'cues stand in' if stood_in else 'nobody stands in: `fallback: none`'}"
+
+
 class Report:
     """The box's own account."""
 
@@ -74,6 +81,7 @@ class Report:
         self._metrics = metrics
         self._clock = clock
         self._parts = parts
+        self._judge_problem = ""
 
     def decided(self, what: Judgement | Decision) -> None:
         """Metrics of everything that was decided, but of no test; the log of what changed."""
@@ -97,6 +105,19 @@ class Report:
         end = notification.alert.window_end
         if delivery.outcome in ARRIVED and not notification.alert.test and notification.change in (Change.OPENED, Change.REOPENED) and end:
             self._metrics.stage("delivered", end, delivery.at)
+
+    def judge(self, news: JudgeNews, *, wanted: bool, stood_in: bool) -> None:
+        """The judge's condition has changed."""
+        ready = news.condition is JudgeCondition.READY
+        self._metrics.judge_ready.set(ready)
+        self._metrics.judge_weights.set(news.weight_bytes)
+        if not wanted:
+            return
+        said, self._judge_problem = self._judge_problem, "" if ready else news.detail or self._judge_problem
+        if ready:
+            log.info("the judge is ready: %s on %s, %s of weights", news.model, news.device, amount(news.weight_bytes))
+        elif news.condition is JudgeCondition.DOWN and news.detail != said:  # once an outage, however often it is tried again
+            log.warning("%s", down(news, stood_in=stood_in))
 
     def measured(self, work: Work) -> None:
         """A batch was judged."""

@@ -5,8 +5,9 @@ import logging
 import pytest
 
 from alerts.decision import Decision
+from analyzers.interview import JudgeCondition, JudgeNews
 from analyzers.policy import Trigger
-from appliance.report import put_down
+from appliance.report import down, put_down
 from tests.alerts.conftest import Story
 
 
@@ -25,6 +26,12 @@ def test_an_opening_is_a_warning_with_its_score_and_a_clearing_good_news_without
         ("WARNING", "medium opened: smoke on hall (triggered, score 0.88, threshold 0.80)"),
         ("INFO", "medium cleared: smoke on hall (cleared)"),
     ]
+
+
+def test_the_end_of_a_judge_says_who_stands_in_for_it() -> None:
+    news = JudgeNews(condition=JudgeCondition.DOWN, detail="no answer within 30 s")
+    assert down(news, stood_in=True) == "the judge is down: no answer within 30 s; cues stand in"
+    assert down(news, stood_in=False) == "the judge is down: no answer within 30 s; nobody stands in: `fallback: none`"
 
 
 def test_more_that_is_known_of_an_alarm_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
