@@ -1,17 +1,22 @@
 """What is said of a hit behind the first message: what is there, what to do first, where in the picture, and since when. Values only."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from analyzers.transcript import Transcript
 from sensors.moment import Moment
 
 MAX_TEXT = 200
 """Characters of `what` and of `first`, at the very most."""
+MAX_WORDS = 18
+"""Tokens of each of them that the model is asked for."""
+MAX_TOKENS = 48
+"""Of the whole answer, with what its form puts down beside the words: with a Qwen tokenizer it has fewer."""
 
 
-def is_plain(text: str) -> bool:
-    """Whether it is one bounded line with nothing in it that would act on whoever shows it: as a description's words must be."""
-    return len(text) <= MAX_TEXT and text.isprintable()
+def is_plain(text: str, most: int = MAX_TEXT) -> bool:
+    """Whether it is one bounded line with nothing in it that would act on whoever shows it: as a model's words must be."""
+    return len(text) <= most and text.isprintable()
 
 
 class Third(StrEnum):
@@ -33,10 +38,16 @@ class Description:
     """None where there is no picture."""
     since: Moment | None = None
     """The beginning of the pair of pictures in which it begins; None where there is no picture, or one pair only."""
+    transcript: Transcript | None = None
+    """What was said aloud; None where nobody wanted to know, or where there was no time for it."""
+
+    def without_transcript(self) -> "Description":
+        """The same without what was said aloud."""
+        return replace(self, transcript=None)
 
     @property
     def text(self) -> str:
-        """In a line, for people."""
+        """In a line, for people. What was said aloud is not in it."""
         where = f" In the {self.where} third of the picture." if self.where else ""
         return f"{self.what}{' To do first: ' if self.first else ''}{self.first}{where}"
 

@@ -100,6 +100,8 @@ class Policy:
     fallback: CueRule | None = None
     say: str | None = None
     """What is spoken of its alarms; None: their summary."""
+    transcript: bool = False
+    """Whether what was said aloud in an alarm's window is written down behind it."""
     weight: float = 1.0
     """Its share of the judge when there is more to ask than can be asked."""
 

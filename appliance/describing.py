@@ -20,6 +20,7 @@ from analyzers.interview import WishEnded
 from analyzers.judge import Question
 from analyzers.judgement import Cause, JudgeKind, Judgement
 from analyzers.policy import PolicyId
+from analyzers.transcript import outcome
 from appliance.children.judge_link import JudgeLink
 from appliance.children.wish_link import UnderWay
 from appliance.clock import Clock
@@ -192,8 +193,11 @@ class Describing:
             return Undescribed.WITHDRAWN
         if self._unwanted or found[0].window != hit.alert.window:  # it has opened again meanwhile, and that is a hit of its own
             return self._unwanted or Undescribed.CROWDED
-        event = Described(alert=found[0], told=found[1], description=description, at=self._means.clock.now())
+        said = description if policy.transcript else description.without_transcript()  # it was wanted when the judge was asked, and may not be now
+        event = Described(alert=found[0], told=found[1], description=said, at=self._means.clock.now())
         await self._means.pipeline.fold([(policy, hit.alert.view, event)])
+        if policy.transcript:
+            self._means.figures.transcribed(outcome(said.transcript))
         return None
 
     def _count(self, hit: Hit, ended: WishEnded, why: Undescribed | None) -> None:

@@ -3,6 +3,7 @@
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from analyzers.description import Undescribed
+from analyzers.transcript import Transcribed
 
 SECONDS = (0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 60.0)
 
@@ -17,6 +18,11 @@ class DescribingFigures:
         self._unwritten = Counter("omniwatch_descriptions_unwritten", "Those that got none, by why.", ["reason"], registry=registry)
         for why in Undescribed:  # from 0 on
             self._unwritten.labels(why.value)
+        self._transcripts = Counter(
+            "omniwatch_transcripts", "Transcripts that were wanted of described alarms, by what became of them.", ["outcome"], registry=registry
+        )
+        for each in Transcribed:
+            self._transcripts.labels(each.value)
         self._seconds = Counter("omniwatch_descriptions_judge_seconds", "Time of the judge that they took.", registry=registry)
         self._first = Histogram(
             "omniwatch_description_first_word_seconds", "Time from an alarm to the first word of its description.", buckets=SECONDS, registry=registry
@@ -33,6 +39,10 @@ class DescribingFigures:
     def unwritten(self, why: Undescribed) -> None:
         """It has none."""
         self._unwritten.labels(why.value).inc()
+
+    def transcribed(self, outcome: Transcribed) -> None:
+        """Its policy wanted to know what was said."""
+        self._transcripts.labels(outcome.value).inc()
 
     def spent(self, took_s: float) -> None:
         """So much of the judge's time it took, written or not."""

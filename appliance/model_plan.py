@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from analyzers import description, transcript
 from analyzers.interview import Quantization
 from analyzers.omni.folder import sketch
 from analyzers.omni.plan import Machine, Occasion, Plan, advice, amount, many, survey, this_machine
@@ -74,6 +75,10 @@ class ModelPlan:
     policies: int
     described: bool
     """Whether hits are described too."""
+    description_tokens: int
+    """That the model writes of a hit, at the most; 0 where none are described."""
+    transcript_tokens: int
+    """That it writes more where the hit's policy wants to know what was said, at the most."""
     windows: tuple[WindowLine, ...]
     fits: bool
     advice: str
@@ -107,6 +112,8 @@ def outline(
         loading_peak_bytes=machine.library_bytes + made.weight_bytes + made.loading_bytes,
         policies=policies,
         described=described,
+        description_tokens=description.MAX_TOKENS if described else 0,
+        transcript_tokens=transcript.MAX_TOKENS if described else 0,
         windows=tuple(_line(*each) for each in zip(lengths, occasions, alone, plans, strict=True)),
         fits=made.fits,
         advice="" if made.fits else advice(found, made, occasions[0].batched()),
@@ -175,6 +182,10 @@ def _words(found: ModelPlan) -> Iterator[str]:
     yield f"Windows have sound, pictures of 576x320 once a second, and {found.policies} questions of 64 tokens."
     if found.described:
         yield "A window that is being described keeps its keys and values beside a batch; that is in the figures."
+        yield (
+            f"A description is at most {found.description_tokens} tokens, written one by one; a transcript, for policies that want it, at most "
+            f"{found.transcript_tokens} more, when the description's keys and values have gone."
+        )
     if any(line.published_bf16_gb for line in found.windows):
         yield WHY_LESS.format(left_out=found.left_out)
     if not found.fits:

@@ -153,6 +153,7 @@ def _policy_warnings(configuration: Configuration, lines: tuple[PolicyLine, ...]
     elif without and configuration.judge.fallback:
         yield f"without a `fallback`, so nobody answers them while the model is away: {without}"
     yield from _speech_warnings(configuration)
+    yield from _transcript_warnings(configuration)
     for policy in configuration.policies:
         if policy.patrol and policy.patrol > LONGEST_PATROL[policy.severity]:
             most = show_duration(LONGEST_PATROL[policy.severity])
@@ -173,6 +174,14 @@ def _speech_warnings(configuration: Configuration) -> Iterator[str]:
         yield f"`notify.speech.heard_by` names no sensor: those that hear the loudspeaker judge it like any other sound ({', '.join(listening[:8])})"
 
 
+def _transcript_warnings(configuration: Configuration) -> Iterator[str]:
+    keeping = [policy for policy in configuration.policies if policy.transcript]
+    if keeping:
+        where = ", ".join(sorted({sensor for policy in keeping for sensor in policy.sensors}))
+        asked = ", ".join(policy.id for policy in keeping)
+        yield f"what people say near {where} is written down and told over MQTT behind alarms of {asked} (`transcript`): read docs/privacy.md first"
+
+
 def _timing_warnings(line: PolicyLine) -> Iterator[str]:
     policy, where = line.policy, ", ".join(line.views)
     if line.timing.confirms_itself:
@@ -184,13 +193,14 @@ def _timing_warnings(line: PolicyLine) -> Iterator[str]:
 
 def _sensor_warnings(configuration: Configuration) -> Iterator[str]:
     watched = {sensor for policy in configuration.policies for sensor in policy.sensors}
+    transcribed = {sensor for policy in configuration.policies if policy.transcript for sensor in policy.sensors}
     for sensor in configuration.sensors:
         settings = sensor.settings
         if settings.sensor not in watched:
             yield f"{settings.sensor}: no policy asks about it; only its own health is watched"
         for zone in sensor.idle_zones:
             yield f"{settings.sensor}: no policy asks about its zone {zone}"
-        yield from _evidence_warnings(sensor)
+        yield from _evidence_warnings(sensor, transcribed=settings.sensor in transcribed)
         yield from _gate_warnings(configuration, sensor)
         if settings.slots < slots(settings.window, 0, configuration.judge):
             yield (
@@ -199,13 +209,13 @@ def _sensor_warnings(configuration: Configuration) -> Iterator[str]:
             )
 
 
-def _evidence_warnings(sensor: SensorConfig) -> Iterator[str]:
+def _evidence_warnings(sensor: SensorConfig, *, transcribed: bool) -> Iterator[str]:
     name, use = sensor.settings.sensor, sensor.evidence
     if use is EvidenceUse.ORIGINAL and sensor.settings.masks:
         yield f"{name}: `evidence: original` keeps what is under its masks; only the posters are masked"
     if sensor.segments is None and sensor.record:
         yield f"{name}: `record` is a stream for evidence, and none is kept of it (`evidence: off`)"
-    if sensor.segments is None and sensor.settings.sound is SoundUse.KEEP:
+    if sensor.segments is None and sensor.settings.sound is SoundUse.KEEP and not transcribed:
         yield f"{name}: `sound: keep` keeps nothing with `evidence: off`"
 
 

@@ -18,6 +18,7 @@ from alerts.notification import Notification
 from analyzers.description import MAX_TEXT, Description, Third
 from analyzers.judgement import JudgeKind
 from analyzers.policy import PolicyId, Severity
+from analyzers.transcript import MAX_SPOKEN, Transcript
 from sensors.moment import BootId
 from sensors.window import SensorId, ViewId
 
@@ -53,6 +54,16 @@ class DescriptionData:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TranscriptData:
+    """What was said aloud in the window that opened the alert, as a model took it: somebody's words, which may be meant for whoever reads them."""
+
+    text: str
+    """In the language that was spoken; empty: nobody speaks."""
+    cut: bool
+    """Whether more may have been said than there was room for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AlertData:
     """An alert as it stands after a transition, for the other end."""
 
@@ -84,6 +95,8 @@ class AlertData:
     evidence: tuple[ClipData, ...]
     description: DescriptionData | None
     """None until there is one."""
+    transcript: TranscriptData | None
+    """None where its policy does not want one, until there is one, and where there was no time for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +148,7 @@ def event_of(notification: Notification, topics: Topics, boot_id: BootId) -> Ale
             boot_id=boot_id,
             evidence=tuple(_clip(clip) for clip in alert.evidence),
             description=described(alert.description),
+            transcript=_spoken(alert.description.transcript) if alert.description and alert.description.transcript else None,
         ),
     )
 
@@ -160,6 +174,10 @@ def described(description: Description | None) -> DescriptionData | None:
     return DescriptionData(
         what=plain(description.what, MAX_TEXT), first=plain(description.first, MAX_TEXT), where=description.where, since=since
     )
+
+
+def _spoken(transcript: Transcript) -> TranscriptData:
+    return TranscriptData(text=plain(transcript.text, MAX_SPOKEN), cut=transcript.cut)
 
 
 def encoded(event: AlertEvent) -> bytes:

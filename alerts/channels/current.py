@@ -65,7 +65,7 @@ class StateData:
     severity: Severity | None
     summary: str | None
     description: DescriptionData | None
-    """What a model has said of what opened it; None where it has not."""
+    """What a model has said of what opened it; None where it has not. What was said aloud is in events alone, which are not retained."""
     log_odds: float | None
     """The score, as natural log-odds of yes against no."""
     opened: datetime | None

@@ -55,6 +55,8 @@ class Family:
     """Whether most layers of the vision tower attend within windows of a picture, and not within the whole of a pair."""
     tail: int
     """Samples of silence behind a sound while its features are made: the makers' processor fills sounds up, and their last frames reach into that."""
+    transcribes_as: str
+    """The system text that the makers put before a sound whose words they want; empty: none."""
     sound_tokens: Callable[[int], int]
     """Tokens of so many mel frames."""
     sizes: Callable[[Mapping[str, Any]], Sizes]
@@ -117,6 +119,7 @@ QWEN3_OMNI = Family(
     gated=False,
     windowed=False,
     tail=0,
+    transcribes_as="",
     sound_tokens=_thirteen_a_second,
     sizes=qwen3_omni,
 )
@@ -141,6 +144,7 @@ QWEN2_5_OMNI = Family(
     gated=True,
     windowed=True,
     tail=320,
+    transcribes_as="You are a speech recognition model.",
     sound_tokens=_twenty_five_a_second,
     sizes=qwen2_5_omni,
 )

@@ -70,6 +70,11 @@ class Prompt:
         """System text and the sound's placeholders; `sound_tokens` 0: no sound."""
         return self._system + _between(self._sound_marks, self.audio_id, sound_tokens)
 
+    def listening(self, sound_tokens: int, system: str) -> tuple[int, ...]:
+        """The sound's placeholders as one asks about sound alone: behind `system`, or no system text where that is empty."""
+        opening = f"<|im_start|>system\n{system}<|im_end|>\n" if system else ""
+        return self.fixed(f"{opening}<|im_start|>user\n") + _between(self._sound_marks, self.audio_id, sound_tokens)
+
     def branch(self, sight_tokens: int) -> tuple[int, ...]:
         """One view's placeholders; `sight_tokens` 0: no picture, and an empty branch."""
         return _between(self._sight_marks, self.video_id, sight_tokens)

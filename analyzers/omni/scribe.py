@@ -14,7 +14,7 @@ from analyzers.description import Description, Undescribed
 from analyzers.desk import Desk, Waiting
 from analyzers.interview import Batch, Forgo, Perceived, Wish, WishEnded
 from analyzers.judge import Question
-from analyzers.omni.second_step import Describer, Steps, perceive
+from analyzers.omni.second_step import Describer, Step, Steps, perceive
 from analyzers.omni.sight import Pairs
 from analyzers.omni.weights import Loaded
 from analyzers.share import Share
@@ -24,7 +24,6 @@ from sensors.slots import Slots
 log = logging.getLogger("omniwatch.judge")
 
 
-
 @dataclass(slots=True, kw_only=True)
 class _Work:
     """A wish that is under way."""
@@ -32,6 +31,8 @@ class _Work:
     wish: Wish
     steps: Steps
     perceived: bool = False
+    found: Description | None = None
+    """What is told if nothing more can be done."""
     took_s: float = 0.0
     first_word_ns: int | None = None
 
@@ -93,25 +94,26 @@ class Scribe:
         if work is None:
             return
         if _now_ns() >= work.wish.until_ns:
-            self._end(why=Undescribed.STALE)
+            self._stop(Undescribed.STALE)
             return
         began = time.perf_counter()
         try:
-            if next(work.steps) and work.first_word_ns is None:
-                work.first_word_ns = _now_ns()
+            step = next(work.steps)
         except StopIteration as end:
             found: Description | None = end.value
             work.took_s += self._spent(began)
             self._end(found, None if found else Undescribed.UNREADABLE)
         except (KeyError, ValueError) as error:  # a policy or slots that are gone, or that are not what the window says
             log.warning("a hit cannot be described: %s", error)
-            self._end(why=Undescribed.GONE)
+            self._stop(Undescribed.GONE)
         except RuntimeError as error:  # what torch raises, out of memory included
             log.error("a hit could not be described: %s", str(error)[:300])  # noqa: TRY400 - no trace
-            self._spent(began)
-            self._end(why=Undescribed.FAULT)
+            work.took_s += self._spent(began)
+            self._stop(Undescribed.FAULT)
         else:
-            work.perceived = True
+            work.perceived, work.found = True, step.found
+            if step.word and work.first_word_ns is None:
+                work.first_word_ns = _now_ns()
             work.took_s += self._spent(began)
 
     def _steps(self, describer: Describer, asked: Question, memory: Slots | None, wish: Wish) -> Steps:
@@ -121,13 +123,18 @@ class Scribe:
         hit = perceive(asked, self.loaded, memory, self.pairs)
         del memory  # that of a sensor that has gone would stay
         self._say(Perceived(id=wish.id))
-        yield False
+        yield Step()
         return (yield from describer.describe(hit, wish.language))
 
     def _spent(self, began: float) -> float:
         took_s = time.perf_counter() - began
         self._share.spend(_now_ns() / NANOSECONDS, took_s)
         return took_s
+
+    def _stop(self, why: Undescribed) -> None:
+        """No more can be done for it: it ends with what there is, or for this reason with nothing."""
+        found = self._work.found if self._work else None
+        self._end(found, None if found else why)
 
     def _end(self, description: Description | None = None, why: Undescribed | None = None) -> None:
         work, self._work = self._work, None

@@ -8,6 +8,7 @@ from typing import Any
 from analyzers.omni.family import MERGE, QWEN3_OMNI, Family
 from analyzers.omni.media import sight_tokens
 from analyzers.omni.parameters import head_dim
+from analyzers.transcript import MAX_TOKENS as MAX_SPOKEN_TOKENS
 
 MAX_TOKENS = 8192
 """Of rows, padding included, that go through the model together. A window that has more goes alone."""
@@ -22,6 +23,8 @@ PREAMBLE_TOKENS = 40
 """System text and the marks around sound and picture."""
 DESCRIPTION_TOKENS = 256
 """Of a description: the longest policy's text around which it is asked for, and what is written."""
+TRANSCRIPT_TOKENS = 24 + MAX_SPOKEN_TOKENS
+"""Of a transcript: the text with which it is asked for, and what is written."""
 PAIR_S = 2.0
 """Of a pair at one frame a second, which is the default."""
 
@@ -120,9 +123,14 @@ def scratch_bytes(text: Mapping[str, Any], number_bytes: int) -> int:
 
 
 def cache_bytes(thinker: Mapping[str, Any], number_bytes: int, occasion: Occasion) -> int:
-    """What the keys and values of a window take that is being described: they are kept from word to word, and batches come between."""
+    """What the keys and values of a window take that is being described: they are kept from word to word, and batches come between.
+
+    Those of its sound, behind which a transcript is written, come after them and not beside them.
+    """
     text = thinker["text_config"]
-    tokens = occasion.tokens - occasion.policies * occasion.question_tokens + DESCRIPTION_TOKENS
+    described = occasion.tokens - occasion.policies * occasion.question_tokens + DESCRIPTION_TOKENS
+    sound = window_tokens(0, 0, 0, occasion.sound_s, family=occasion.family)
+    tokens = max(described, PREAMBLE_TOKENS + sound + TRANSCRIPT_TOKENS if sound else 0)
     return int(tokens * text["num_hidden_layers"] * 2 * text["num_key_value_heads"] * head_dim(text) * number_bytes)
 
 

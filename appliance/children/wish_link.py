@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from analyzers.description import Description, Undescribed, is_plain
 from analyzers.interview import Ask, Forgo, Perceived, Wish, WishEnded
 from analyzers.judge import Question
+from analyzers.transcript import MAX_SPOKEN, Transcript
 from sensors.window import Window
 from sensors.wire import WireError
 
@@ -27,6 +28,8 @@ class UnderWay:
 
     id: int
     window: Window
+    transcribes: bool
+    """Whether its policy wants to know what was said."""
     ended: "asyncio.Future[WishEnded]"
     perceived: Callable[[], None]
 
@@ -45,7 +48,8 @@ class WishLink:
         """Ask at once for a hit's description. `perceived` is called, once at most, when its window's slots are no longer needed."""
         self._number += 1
         ended: asyncio.Future[WishEnded] = asyncio.get_running_loop().create_future()
-        wish = UnderWay(id=self._number, window=question.window, ended=ended, perceived=perceived)
+        transcribes = any(policy.transcript for policy in question.policies)
+        wish = UnderWay(id=self._number, window=question.window, transcribes=transcribes, ended=ended, perceived=perceived)
         self._under_way = wish
         self._send(Wish(id=wish.id, ask=ask_of(question), language=language, until_ns=until_ns))
         return wish
@@ -72,7 +76,7 @@ class WishLink:
             case Perceived():
                 wish.perceived()
             case WishEnded():
-                self._finish(wish, _believed(message, wish.window))
+                self._finish(wish, _believed(message, wish))
 
     def lost(self) -> None:
         """The judge has gone, and what it was asked with it."""
@@ -85,9 +89,10 @@ class WishLink:
             wish.ended.set_result(end)
 
 
-def _believed(end: WishEnded, window: Window) -> WishEnded:
+def _believed(end: WishEnded, wish: UnderWay) -> WishEnded:
     """What the judge said, where that is a description of this window or a reason for none. All else comes from one that is broken or taken over."""
-    if end.why is not None or (end.description is not None and _is_of(end.description, window)):
+    said = end.description
+    if end.why is not None or (said is not None and _is_of(said, wish.window) and (said.transcript is None or _is_wanted(said.transcript, wish))):
         return end
     return replace(end, description=None, why=Undescribed.UNREADABLE)
 
@@ -96,3 +101,8 @@ def _is_of(said: Description, window: Window) -> bool:
     since = said.since or window.start
     is_within = since.boot_id == window.start.boot_id and window.start.boot_ns <= since.boot_ns <= window.end.boot_ns
     return is_within and is_plain(said.what) and is_plain(said.first)
+
+
+def _is_wanted(said: Transcript, wish: UnderWay) -> bool:
+    """Whether they are words that somebody wants to have: no judge writes down what was said where nobody has asked for it."""
+    return wish.transcribes and is_plain(said.text, MAX_SPOKEN)

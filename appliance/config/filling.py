@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from appliance.config.form_errors import problems
+from appliance.config.judge_form import JudgeChoice
 from appliance.config.policy_form import Entry
 from appliance.config.problems import Problem
 from appliance.config.references import Known
@@ -39,21 +40,28 @@ def fill(document: Document) -> Filled:
     data: dict[str, Any] = document.data if isinstance(document.data, dict) else {}
     numbers = tuple(range(len(data["policies"]))) if isinstance(data.get("policies"), list) else ()
     found: tuple[Problem, ...] = ()
+    left = data
     try:
         form = SiteForm.model_validate(document.data)
     except ValidationError as error:
         found = tuple(problems(document, SiteForm, error))
         left, numbers = _without({detail["loc"] for detail in error.errors()}, data, numbers)
         form = SiteForm.model_validate({**STAND_INS, **left})
-    return Filled(form=form, entries=dict(zip(numbers, form.policies, strict=True)), known=_known(data, form), problems=found)
+    return Filled(form=form, entries=dict(zip(numbers, form.policies, strict=True)), known=_known(data, form, left), problems=found)
 
 
-def _known(data: Mapping[str, Any], form: SiteForm) -> Known:
+def _known(data: Mapping[str, Any], form: SiteForm, left: Mapping[str, Any]) -> Known:
+    """What there is. `left`: the data without what is wrong."""
     sensors, items = data.get("sensors"), data.get("policies")
     by_name: dict[str, SensorForm | None] = dict.fromkeys(sensors) if isinstance(sensors, dict) else {}
     by_name.update({name: sensor for name, sensor in form.sensors.items() if name in by_name})
     named = (item.get("id", item.get("use")) for item in (items if isinstance(items, list) else ()) if isinstance(item, dict))
-    return Known(sensors=by_name, policies=frozenset(str(name) for name in named if name is not None), modes=form.modes)
+    return Known(
+        sensors=by_name,
+        policies=frozenset(str(name) for name in named if name is not None),
+        modes=form.modes,
+        describes=(form.judge.kind is JudgeChoice.OMNI and form.judge.describe is not None) or ("judge" in data and "judge" not in left),
+    )
 
 
 def _without(wrong: set[Path_], data: Mapping[str, Any], numbers: tuple[int, ...]) -> tuple[dict[str, Any], tuple[int, ...]]:

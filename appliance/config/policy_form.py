@@ -110,6 +110,9 @@ class RuleForm(Form):
     """What cues alone take for a yes, where no model judges. Default: then it is not asked, and that is counted."""
     say: Line | None = None
     """What is spoken when an alarm opens or is told again, with `notify: speech:`. Default: the alarm's summary."""
+    transcript: Truth = False
+    """Behind an alarm the model also writes down what was said in its window, as words in its description's event: of policies with `senses`
+    that name sound, at sensors with `sound: keep`, where `judge` has `describe: true`. docs/privacy.md says what that means."""
     weight: Annotated[Number, Field(ge=0.1, le=10)] = 1.0
     """Its share of the judge, when there is more to ask than can be asked."""
 
@@ -155,6 +158,7 @@ class PolicyForm(RuleForm):
             on_no_data=self.on_no_data,
             fallback=self.fallback.rule() if self.fallback else None,
             say=self.say,
+            transcript=self.transcript,
             weight=self.weight,
         )
 

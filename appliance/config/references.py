@@ -36,6 +36,8 @@ class Known:
     """The names of the owner's policies, whole or not."""
     modes: tuple[str, ...]
     """The arm modes."""
+    describes: bool
+    """Whether the judge describes alarms."""
 
 
 def sensor_problems(document: Document, sensors: Mapping[str, SensorForm], *, brokered: bool) -> Iterator[Problem]:
@@ -76,6 +78,7 @@ def policy_problems(drafts: tuple[Draft, ...], known: Known) -> Iterator[Problem
         yield from _levels(draft)
         for number, sensor in enumerate(draft.form.sensors):
             yield from _sensor(draft, number, sensor, known)
+        yield from _transcript(draft, known)
         yield from _inhibitors(draft, known.policies)
         yield from _modes(draft, known.modes)
     yield from _cycles(drafts)
@@ -156,6 +159,24 @@ def _span(draft: Draft, name: str, sensor: SensorForm) -> Iterator[Problem]:
         yield draft.at("trigger_span").problem(
             f"no alarm can ever open: {form.trigger.count} windows of {name} lie {show_duration(needed)} apart"
         )
+
+
+def _transcript(draft: Draft, known: Known) -> Iterator[Problem]:
+    """What was said is written down only where the owner has said that sound is kept, and only by a model that writes."""
+    form = draft.form
+    if not form.transcript:
+        return
+    if not known.describes:
+        hint = "write `describe: true` there, beside `kind: omni`, or leave `transcript` out"
+        yield draft.at("transcript").problem("what was said is written down by a model that describes its alarms, and `judge` has none", hint)
+    if Sense.SOUND not in form.senses:
+        hint = "write `senses: [sound]`, or `[sight, sound]`"
+        yield draft.at("transcript").problem("what was said is written down of policies that need sound: this one's `senses` do not name it", hint)
+    for name in form.sensors:
+        sensor = known.sensors.get(name)
+        if sensor is not None and sensor.sound is SoundUse.JUDGE:
+            hint = "write `sound: keep` at the sensor, if what people say there may be kept, or leave `transcript` out"
+            yield draft.at("transcript").problem(f"{name} keeps no sound (`sound: judge`), and what was said would be kept in words", hint)
 
 
 def _inhibitors(draft: Draft, policies: frozenset[str]) -> Iterator[Problem]:

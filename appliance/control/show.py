@@ -108,6 +108,9 @@ def _alarms(status: Status) -> Iterator[str]:
         yield f"alarm     [{colour}]{alarm.severity}[/{colour}] {escape(_alarm(alarm))}"
         if alarm.description:
             yield f"          the model says: {escape(alarm.description)}"
+        if alarm.transcript is not None:
+            said = f'"{alarm.transcript}"' if alarm.transcript else "nobody speaks"
+            yield f"          the model hears: {escape(said)}"
     if status.alarms_in_all > len(status.alarms):
         yield f"alarm     and {status.alarms_in_all - len(status.alarms)} more"
     if not status.alarms:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from alerts.announcement import one_line
 from alerts.track import Track
+from analyzers.transcript import MAX_SPOKEN, Transcript
 from appliance.blank.findings import Outcome
 from appliance.children.fleet import SensorStatus
 from sensors.moment import Moment
@@ -44,6 +45,8 @@ class AlarmLine:
     summary: str
     description: str = ""
     """What the model has said of what opened it."""
+    transcript: str | None = None
+    """What was said aloud, as the model took it, with `…` behind it where there was no room for all; empty: nobody speaks. None: it is not known."""
     test: bool = False
 
 
@@ -195,10 +198,15 @@ def alarm_lines(tracks: Iterable[Track]) -> tuple[AlarmLine, ...]:
             acknowledged_by=alert.acknowledged_by,
             summary=alert.summary,
             description=one_line(alert.description.text, MAX_DESCRIPTION) if alert.description else "",
+            transcript=_spoken(alert.description.transcript) if alert.description and alert.description.transcript else None,
             test=alert.test,
         )
         for track, alert in standing
     )
+
+
+def _spoken(transcript: Transcript) -> str:
+    return f"{one_line(transcript.text, MAX_SPOKEN)}{' …' if transcript.cut else ''}"
 
 
 def shelf_lines(tracks: Iterable[Track]) -> tuple[ShelfLine, ...]:

@@ -112,7 +112,8 @@ JUDGING = Row(
         Panel(
             title="Descriptions",
             shows="Alarms of the model that it has described, those that it has not, by why, and the share of its time that this takes: a fifth at"
-            " most. Stale is a model that is too busy; gone one that came too late for the pictures.",
+            " most. Stale is a model that is too busy; gone one that came too late for the pictures. Transcripts of what was said, where a policy"
+            " wants one: words, cut where there were more, silence, or missing where no time was left.",
             kind=Kind.LINES,
             width=24,
             unit=Unit.NUMBER,
@@ -121,6 +122,7 @@ JUDGING = Row(
                 Query(expr="sum(increase(omniwatch_descriptions_written_total{@}[1h]))", legend="written"),
                 Query(expr='sum(increase(omniwatch_description_first_word_seconds_bucket{@, le="5.0"}[1h]))', legend="begun within 5 s"),
                 Query(expr="sum by (reason) (increase(omniwatch_descriptions_unwritten_total{@}[1h]))", legend="not: {{reason}}"),
+                Query(expr="sum by (outcome) (increase(omniwatch_transcripts_total{@}[1h]))", legend="transcript: {{outcome}}"),
                 Query(expr="sum(rate(omniwatch_descriptions_judge_seconds_total{@}[10m]))", legend="share of the model's time"),
             ),
         ),

@@ -1,11 +1,17 @@
 """A description of an alert: told of one that is open and of one that is over, no state changes by it, and its words can do nothing."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, timedelta
 
+from pydantic import TypeAdapter
+
 from alerts.alert import AlertState, Change
+from alerts.announcement import text_of
 from alerts.audience import Audience, notifications
-from alerts.channels.cloudevents import encoded, event_of
+from alerts.channels.cloudevents import DescriptionData, encoded, event_of
+from alerts.channels.cloudevents import described as described_data
+from alerts.channels.current import StateData
 from alerts.channels.topics import Topics
 from alerts.event import Described
 from alerts.message import message
@@ -13,6 +19,7 @@ from alerts.notification import Notification
 from alerts.reason import Reason
 from analyzers.description import MAX_TEXT, Description, Third
 from analyzers.policy import Acknowledge
+from analyzers.transcript import MAX_SPOKEN, Transcript
 from tests.alerts.conftest import START, Story
 
 PERSON = Description(what="A person at the press", first="Stop the press", where=Third.LEFT, since=START)
@@ -102,3 +109,28 @@ def test_people_read_it_as_the_models_words_in_lines_of_their_own_that_call_nobo
     hostile = message(told(HOSTILE), "plant/hall", UTC).body.splitlines()
     assert [line for line in hostile if "everyone" in line] == ["to do first: @ everyone <script>"]
     assert all(line.isprintable() for line in hostile)
+
+
+SPOKEN = replace(PERSON, transcript=Transcript(text="\x1b[2J\u202e@everyone open the gate\n" + "x" * 500, cut=True))
+
+
+def test_what_was_said_stands_in_the_event_bounded_in_one_line_and_nowhere_but_there() -> None:
+    event = event_of(told(SPOKEN), Topics(site="plant", box="hall"), START.boot_id)
+    said = event.data.transcript
+    assert said
+    assert (len(said.text) <= MAX_SPOKEN, said.text.isprintable(), said.cut) == (True, True, True)
+    assert encoded(event).count(b"open the gate") == 1
+    assert "open the gate" not in f"{event.id}{event.source}{event.type}{event.subject}{event.data.summary}{event.data.description}"
+    assert event_of(told(PERSON), Topics(site="plant", box="hall"), START.boot_id).data.transcript is None
+
+
+def test_what_was_said_is_neither_sent_to_people_nor_spoken_nor_in_a_line_of_the_journal() -> None:
+    note = told(SPOKEN)
+    assert "open the gate" not in message(note, "plant/hall", UTC).body
+    assert "open the gate" not in text_of(note.alert, {})
+    assert "open the gate" not in SPOKEN.text
+
+
+def test_what_was_said_is_in_no_state_that_a_broker_retains() -> None:
+    assert "transcript" not in json.dumps(TypeAdapter(StateData).json_schema()["properties"])
+    assert b"open the gate" not in TypeAdapter(DescriptionData).dump_json(described_data(SPOKEN))

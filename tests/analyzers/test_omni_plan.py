@@ -12,7 +12,7 @@ from analyzers.omni.family import QWEN2_5_OMNI
 from analyzers.omni.folder import read
 from analyzers.omni.parameters import Part, count
 from analyzers.omni.plan import Machine, ModelError, Occasion, plan, plan_of, window_tokens
-from analyzers.omni.work import MAX_TOKENS
+from analyzers.omni.work import DESCRIPTION_TOKENS, MAX_TOKENS, TRANSCRIPT_TOKENS, cache_bytes
 from tests.analyzers.husk import PUBLISHED, PUBLISHED_3B, PUBLISHED_7B, lay, sized
 
 CARD = Machine(device="cuda", memory_bytes=80_000_000_000)
@@ -215,3 +215,9 @@ def test_a_window_that_is_described_keeps_its_keys_and_values_beside_the_batch()
     alone, described = (plan_of(PUBLISHED, Quantization.NF4, CARD, each).work_bytes for each in (usual, replace(usual, described=True)))
     tokens = usual.tokens - 16 * 64 + 256
     assert described - alone == tokens * 48 * 2 * 4 * 128 * 2, "48 layers, 4 heads of 128 keys and values, 16 bits each"
+
+
+def test_a_transcript_takes_no_more_than_the_description_before_it_had() -> None:
+    ear = Occasion(pairs=0, policies=1)
+    assert cache_bytes(PUBLISHED, 2, ear) == (40 + 208 + 256) * 48 * 2 * 4 * 128 * 2, "16 s of sound are 208 tokens"
+    assert TRANSCRIPT_TOKENS <= DESCRIPTION_TOKENS, "it is read behind the same sound, without the picture"

@@ -29,6 +29,7 @@ from analyzers.interview import (
 )
 from analyzers.judgement import Judgement
 from analyzers.policy import Policy
+from sensors.window import Sense
 from sensors.wire import MAX_DATAGRAM_BYTES, Codec
 from tests.analyzers.scene import Scene, policy
 
@@ -138,7 +139,8 @@ def test_a_hit_is_described_and_a_batch_that_comes_meanwhile_is_answered_first(
 ) -> None:
     scene = make_scene()
     process.tell(JudgeSettings(model=str(tiny_folder), device="cpu", describes=True))
-    process.tell(Policies(first=True, policies=(PERSON,)))
+    said_too = replace(PERSON, senses=frozenset(Sense), transcript=True)
+    process.tell(Policies(first=True, policies=(said_too,)))
     process.tell(scene.layout, scene.memory)
     process.tell(Wish(id=1, ask=ask(scene, [PERSON]), language="German", until_ns=2**62))
     process.tell(Batch(id=2, asks=(ask(scene, [PERSON], (2, 3)),)))  # it lies there before the first word
@@ -148,6 +150,7 @@ def test_a_hit_is_described_and_a_batch_that_comes_meanwhile_is_answered_first(
     ended = said[-1]
     assert isinstance(ended, WishEnded)
     assert ended.description
+    assert ended.description.transcript
     assert ended.first_word_ns
     process.end.close()
     assert process.ended() == 0

@@ -15,8 +15,10 @@ from analyzers.desk import Desk  # noqa: E402
 from analyzers.interview import Ask, Batch, Forgo, Perceived, Wish, WishEnded  # noqa: E402
 from analyzers.omni.scribe import Scribe  # noqa: E402
 from analyzers.omni.sight import Pairs  # noqa: E402
+from analyzers.policy import Policy  # noqa: E402
 from analyzers.share import Share  # noqa: E402
-from tests.analyzers.scene import Scene, policy  # noqa: E402
+from sensors.wire import Codec  # noqa: E402
+from tests.analyzers.scene import BOTH, Scene, policy  # noqa: E402
 
 if TYPE_CHECKING:
     from analyzers.omni.weights import Loaded
@@ -25,19 +27,20 @@ pytestmark = pytest.mark.model
 
 PERSON = policy("Is there a person?")
 NEVER = 2**62
+WIRE = Codec(WishEnded)
 
 
 class Room:
     """A scribe, what waits for it, and what it has said."""
 
-    def __init__(self, loaded: "Loaded", scene: Scene, *, describes: bool = True, share: Share | None = None) -> None:
+    def __init__(self, loaded: "Loaded", scene: Scene, *, describes: bool = True, share: Share | None = None, asked: Policy = PERSON) -> None:
         self.said: list[Perceived | WishEnded] = []
         self.then: list[Batch | Wish | Forgo] = []
         self.waiting: queue.Queue[tuple[Batch | Wish | Forgo, Desk]] = queue.Queue()
-        self.desk = Desk(policies={PERSON.id: PERSON}, slots={scene.sensor: scene.slots})
+        self.desk = Desk(policies={asked.id: asked}, slots={scene.sensor: scene.slots})
         self.scribe = Scribe(loaded, Pairs(loaded.family), self._hear, describes=describes, share=share)
         self.window = scene.window((0, 1, 2))
-        self.ask = Ask(window=self.window, view=scene.whole, policies=(PERSON.id,))
+        self.ask = Ask(window=self.window, view=scene.whole, policies=(asked.id,))
 
     def _hear(self, news: Perceived | WishEnded) -> None:
         """At its end a batch comes; as it is perceived, whatever is to come then."""
@@ -139,3 +142,39 @@ def test_a_model_that_fails_on_it_costs_the_text_alone(loaded: "Loaded", make_sc
     room.said.clear()
     room.wish(2)
     assert room.end().description
+
+
+SPOKEN = replace(policy("Does somebody call for help?", senses=BOTH), transcript=True)
+
+
+def test_what_was_said_comes_with_the_description(loaded: "Loaded", make_scene: Callable[..., Scene]) -> None:
+    room = Room(loaded, make_scene(), asked=SPOKEN)
+    room.wish()
+    ended = room.end()
+    assert ended.description
+    assert ended.description.transcript
+    assert WIRE.decode(WIRE.encode(ended)) == ended, "as it travels"
+
+
+def test_a_model_that_fails_on_what_was_said_costs_the_transcript_alone(loaded: "Loaded", make_scene: Callable[..., Scene]) -> None:
+    broken = replace(loaded, family=replace(loaded.family, transcribes_as="<|audio_pad|>"))  # one sound more than there is
+    room = Room(broken, make_scene(), asked=SPOKEN)
+    room.wish()
+    ended = room.end()
+    assert (ended.why, ended.took_s > 0) == (None, True)
+    assert ended.description
+    assert ended.description.transcript is None
+
+
+def test_where_the_time_is_up_in_the_middle_of_it_the_description_is_told(loaded: "Loaded", make_scene: Callable[..., Scene]) -> None:
+    room = Room(loaded, make_scene(), asked=SPOKEN)
+    room.wish()
+    room.then = [Batch(id=7, asks=())]
+    room.scribe.next_batch(room.waiting)
+    work = room.scribe._work  # noqa: SLF001 - the moment between two words at which its time is up
+    assert work
+    while work.found is None:
+        room.scribe._go_on()  # noqa: SLF001
+    work.wish = replace(work.wish, until_ns=0)
+    ended = room.end()
+    assert (ended.why, ended.description) == (None, work.found)

@@ -1,6 +1,7 @@
 """The second step: it reads what the judge has read, what it writes has its form whatever the model wants, and it can be stopped at any word."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -8,15 +9,26 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from analyzers.description import Description, Third  # noqa: E402
+from analyzers.description import MAX_TOKENS, MAX_WORDS, Description, Third  # noqa: E402
 from analyzers.judge import Question  # noqa: E402
 from analyzers.omni.judge import OmniJudge  # noqa: E402
 from analyzers.omni.media import sight_tokens  # noqa: E402
-from analyzers.omni.second_step import ITS_LANGUAGE, MAX_WORDS, SINCE, WHERE, WRITE, Describer, Hit, Steps, _Reader, checked, perceive  # noqa: E402
+from analyzers.omni.second_step import (  # noqa: E402
+    ITS_LANGUAGE,
+    SINCE,
+    WHERE,
+    Describer,
+    Hit,
+    Steps,
+    checked,
+    perceive,
+    read_hit,
+    wording,
+)
 from analyzers.omni.sight import Pairs  # noqa: E402
 from analyzers.omni.tree import Branch, Media, lay_out, run  # noqa: E402
 from sensors.window import Sense  # noqa: E402
-from tests.analyzers.scene import BOTH, SOUND, START, Scene, policy  # noqa: E402
+from tests.analyzers.scene import BOTH, SIGHT, SOUND, START, Scene, policy  # noqa: E402
 
 if TYPE_CHECKING:
     from analyzers.omni.weights import Loaded
@@ -44,7 +56,7 @@ def finished(steps: Steps) -> tuple[Description | None, int, int]:
     count = words = 0
     while True:
         try:
-            words += next(steps)
+            words += next(steps).word
         except StopIteration as end:
             return end.value, count, words
         count += 1
@@ -54,7 +66,7 @@ def test_it_has_read_what_the_judge_has_read(either: "Loaded", make_scene: Scene
     scene = make_scene()
     asked = Question(window=scene.window((0, 1, 2)), view=scene.whole, policies=(PERSON,))
     (judged,) = OmniJudge(either, {scene.sensor: scene.slots}).judge((asked,))
-    reader = _Reader(either, hit_of(either, scene))
+    reader = read_hit(either, hit_of(either, scene))
     leaf = either.prompt.leaf(PERSON)
     for _ in range(2):  # what is forgotten leaves no trace
         logits = reader.read(leaf)
@@ -101,15 +113,61 @@ def test_what_a_random_model_writes_has_the_form_and_the_bounds_all_the_same(eit
             assert text.isprintable()
             assert not {'"', "\\"} & set(text)
             texts.add(text)
-        assert words <= 2 * MAX_WORDS
+        assert words <= 2 * MAX_WORDS < MAX_TOKENS
     assert len(texts) > 1
 
 
-def test_a_hit_of_the_ear_has_no_place_in_the_picture(loaded: "Loaded", make_scene: SceneMaker) -> None:
-    for heard in (hit_of(loaded, make_scene(), senses=SOUND), hit_of(loaded, make_scene(), policy("Does glass break?", senses=SOUND))):
-        found, *_ = finished(Describer(loaded).describe(heard))
-        assert found
-        assert (found.where, found.since) == (None, None)
+def test_a_hit_of_the_ear_is_asked_what_is_heard_and_the_picture_is_not_even_read(loaded: "Loaded", make_scene: SceneMaker) -> None:
+    glass, describer = policy("Does glass break?", senses=SOUND), Describer(loaded)
+    found = []
+    for heard in (hit_of(loaded, make_scene(), glass, SOUND), hit_of(loaded, make_scene(), glass, BOTH)):
+        assert (heard.grid, heard.seen) == (None, None)
+        assert "what is heard" in wording(heard)
+        said, *_ = finished(describer.describe(heard))
+        assert said
+        assert (said.where, said.since) == (None, None)
+        found.append(said)
+    assert found[0] == found[1], "a camera's picture changes nothing"
+    assert "what is there" in wording(hit_of(loaded, make_scene(), PERSON, BOTH))
+
+
+def test_a_hit_of_the_eye_is_described_without_what_was_heard(loaded: "Loaded", make_scene: SceneMaker) -> None:
+    person = policy("Is there a person?", senses=SIGHT)
+    assert hit_of(loaded, make_scene(), person, BOTH).sound is None
+
+
+SPOKEN = replace(policy("Does somebody call for help?", senses=BOTH), transcript=True)
+
+
+def test_what_was_said_is_written_down_behind_the_description_where_its_policy_wants_that(loaded: "Loaded", make_scene: SceneMaker) -> None:
+    scene, describer = make_scene(), Describer(loaded)
+    without, *_ = finished(describer.describe(hit_of(loaded, scene, replace(SPOKEN, transcript=False))))
+    assert without
+    assert without.transcript is None
+    told: list[Description] = []
+
+    def watched(steps: Steps) -> Steps:
+        """The same steps, and what there is after each."""
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as end:
+                return end.value
+            told.extend([step.found] if step.found else [])
+            yield step
+
+    found, *_ = finished(watched(describer.describe(hit_of(loaded, scene, SPOKEN))))
+    assert found
+    assert found.transcript
+    assert found.without_transcript() == without
+    assert set(told) == {without}, "whenever it is stopped from then on, the description is there"
+    assert len(told) > 1
+
+
+def test_no_sound_no_transcript(loaded: "Loaded", make_scene: SceneMaker) -> None:
+    found, *_ = finished(Describer(loaded).describe(hit_of(loaded, make_scene(), replace(SPOKEN, senses=SIGHT), SIGHT)))
+    assert found
+    assert found.transcript is None
 
 
 def test_windows_that_are_judged_between_two_words_change_neither(loaded: "Loaded", make_scene: SceneMaker) -> None:
@@ -124,11 +182,11 @@ def test_windows_that_are_judged_between_two_words_change_neither(loaded: "Loade
         """The same steps, and a window after each."""
         while True:
             try:
-                word = next(steps)
+                step = next(steps)
             except StopIteration as end:
                 return end.value
             between.append(judge.judge(asked)[0].log_odds)
-            yield word
+            yield step
 
     found, steps, _ = finished(disturbed(describer.describe(hit_of(loaded, scene))))
     assert found == alone
@@ -157,7 +215,7 @@ def test_it_is_asked_in_the_owners_language(loaded: "Loaded", make_scene: SceneM
     plain, *_ = finished(describer.describe(hit_of(loaded, scene)))
     german, *_ = finished(describer.describe(hit_of(loaded, scene), "German"))
     assert plain != german
-    assert ITS_LANGUAGE in WRITE.format(ask="", language=ITS_LANGUAGE)
+    assert ITS_LANGUAGE in wording(hit_of(loaded, scene))
 
 
 def test_what_is_kept_of_the_newest_window_stays_when_an_older_one_is_described(loaded: "Loaded", make_scene: SceneMaker) -> None:

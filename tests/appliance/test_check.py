@@ -126,6 +126,14 @@ def test_a_warning_says_what_its_owner_should_know(tmp_path: Path, old: str, new
     assert len(warnings) == len({*says, "cam: no policy asks about its zone idle"})
 
 
+def test_that_words_are_written_down_is_said_and_where_to_read_what_that_means(tmp_path: Path) -> None:
+    text = BOX.replace("judge: {kind: cues}", OMNI.replace("}", ", describe: true}")).replace("mic:default", "mic:default, sound: keep")
+    text = text.replace("sensors: [mic, cam]", "sensors: [mic], senses: [sound], transcript: true")
+    (said,) = [warning for warning in outlook(read(tmp_path, text)).warnings if "transcript" in warning]
+    assert said.startswith("what people say near mic is written down and told over MQTT behind alarms of bang")
+    assert "docs/privacy.md" in said
+
+
 def test_a_policy_without_a_stand_in_is_no_matter_where_nobody_is_to_stand_in(tmp_path: Path) -> None:
     text = BOX.replace(", fallback: {onset: 20}", "")
     assert any("bang" in warning for warning in outlook(read(tmp_path, text.replace("judge: {kind: cues}", OMNI))).warnings)

@@ -24,6 +24,7 @@ from analyzers.judge import Question
 from analyzers.judgement import JudgeKind, Judgement, Verdict
 from analyzers.policy import PolicyId
 from analyzers.queue import Queue
+from analyzers.transcript import Transcribed, Transcript, outcome
 from appliance.children.wish_link import WishLink
 from appliance.config.judge_form import JudgeConfig
 from appliance.describing import MAX_WAITING, WANTED_FOR, Describing, Means
@@ -38,6 +39,8 @@ ON = JudgeConfig(kind=JudgeKind.OMNI, describes=True, language="German")
 PERSON = Description(what="Eine Person an der Presse", first="Presse anhalten", where=Third.LEFT, since=START)
 WRITTEN = WishEnded(id=0, description=PERSON)
 OTHER = replace(ASKED, id=PolicyId("other"))
+SPOKEN = replace(ASKED, transcript=True)
+HELP = replace(PERSON, transcript=Transcript(text="Hilfe, ich bin gestürzt"))
 
 
 class FakeJudge:
@@ -114,6 +117,10 @@ class Room:
     def unwritten(self) -> dict[str, float]:
         counts = {why.value: self.count("unwritten", reason=why.value) for why in Undescribed}
         return {why: count for why, count in counts.items() if count}
+
+    def transcripts(self) -> dict[str, float]:
+        counts = {each.value: self.registry.get_sample_value("omniwatch_transcripts_total", {"outcome": each.value}) for each in Transcribed}
+        return {outcome: count for outcome, count in counts.items() if count}
 
     def changes(self) -> list[Change | None]:
         return [decision.change for decision in self.decisions if decision.change]
@@ -352,3 +359,45 @@ async def test_an_alarm_whose_window_nobody_holds_any_more_has_no_text(room: Roo
     late = replace(answer(Question(window=window(1), view=ViewId(HALL), policies=(ASKED,)), ASKED, Verdict.YES))
     await room.pipeline.judged([Judged(judgement=late, at=room.clock.now())])
     assert (room.changes(), room.unwritten(), room.judge.sent) == ([Change.OPENED], {"gone": 1}, [])
+
+
+@story
+async def test_what_was_said_is_told_with_it_counted_and_forgotten_with_it(room: Room) -> None:
+    room.watch = watching(SPOKEN)
+    await room.pipeline.configure(room.watch)
+    seen = await room.hit(1)
+    await room.ends(replace(WRITTEN, description=HELP))
+    _, update = await room.store.pending("mqtt", 9)
+    assert update.alert.description == HELP
+    assert room.transcripts() == {"words": 1}
+    await room.describing.forget(HALL, START.utc, seen.end.utc)
+    await room.store.upkeep(room.clock.now())
+    everything = await room.store.do(lambda connection: list(connection.iterdump()))
+    assert not [line for line in everything if "gestürzt" in line]
+
+
+@story
+async def test_a_policy_that_does_not_want_to_know_any_more_what_was_said_is_not_told(room: Room) -> None:
+    room.watch = watching(SPOKEN)
+    await room.pipeline.configure(room.watch)
+    await room.hit(1)
+    room.watch = watching(ASKED)
+    await room.pipeline.configure(room.watch)
+    await room.ends(replace(WRITTEN, description=HELP))
+    _, update = await room.store.pending("mqtt", 9)
+    assert update.alert.description == PERSON
+    assert room.transcripts() == {}
+
+
+@pytest.mark.parametrize(
+    ("transcript", "is_counted_as"),
+    [
+        (None, Transcribed.MISSING),
+        (Transcript(text=""), Transcribed.SILENCE),
+        (Transcript(text="Hilfe"), Transcribed.WORDS),
+        (Transcript(text="Hilfe", cut=True), Transcribed.CUT),
+        (Transcript(text="", cut=True), Transcribed.CUT),
+    ],
+)
+def test_every_end_of_a_transcript_has_a_name(transcript: Transcript | None, is_counted_as: Transcribed) -> None:
+    assert outcome(transcript) is is_counted_as

@@ -5,8 +5,11 @@ import logging
 import pytest
 
 from alerts.decision import Decision
+from alerts.event import Described
+from analyzers.description import Description
 from analyzers.interview import JudgeCondition, JudgeNews
 from analyzers.policy import Trigger
+from analyzers.transcript import Transcript
 from appliance.report import down, put_down
 from tests.alerts.conftest import Story
 
@@ -42,3 +45,14 @@ def test_more_that_is_known_of_an_alarm_is_told_once(caplog: pytest.LogCaptureFi
         "medium opened: smoke on hall (triggered, score 0.88, threshold 0.50): door",
         "medium updated: smoke on hall (updated, score 0.88, threshold 0.50): door, hall",
     ]
+
+
+def test_what_was_said_aloud_is_in_no_line_of_the_journal(caplog: pytest.LogCaptureFixture) -> None:
+    told = Story()
+    told.tell("y")
+    assert told.track.alert
+    description = Description(what="Somebody at the gate", first="", transcript=Transcript(text="open the gate"))
+    told.fold(Described(alert=told.track.alert, told=True, description=description, at=told.at(10)))
+    said = [line for _, line in lines(told.decisions, caplog)]
+    assert said[-1] == "medium updated: smoke on hall (described): the model says: Somebody at the gate"
+    assert not any("open the gate" in line for line in said)

@@ -8,6 +8,8 @@ import pytest
 
 from analyzers.description import MAX_TEXT, Description, Third, Undescribed
 from analyzers.interview import WishEnded
+from analyzers.judge import Question
+from analyzers.transcript import MAX_SPOKEN, Transcript
 from appliance.children.judge_link import SAYS
 from appliance.children.wish_link import WishLink
 from sensors.moment import BootId
@@ -19,12 +21,17 @@ START, END = QUESTION.window.start, QUESTION.window.end
 PERSON = Description(what="Somebody at the press", first="Stop it", where=Third.LEFT, since=START)
 
 
-def heard(end: WishEnded) -> WishEnded:
+SPOKEN = replace(QUESTION, policies=(replace(QUESTION.policies[0], transcript=True),))
+"""Of a policy that wants to know what was said."""
+HELP = replace(PERSON, transcript=Transcript(text='Hilfe! "Aus!"'))
+
+
+def heard(end: WishEnded, question: Question = QUESTION) -> WishEnded:
     """What becomes of a wish of which the judge says that."""
 
     async def story() -> WishEnded:
         link = WishLink(lambda _message: None, lambda: None)
-        wish = link.send(QUESTION, "", END.boot_ns, lambda: None)
+        wish = link.send(question, "", END.boot_ns, lambda: None)
         link.hear(replace(end, id=wish.id))
         return await link.end_of(wish, 1.0)
 
@@ -42,6 +49,27 @@ BELIEVED = [
 @pytest.mark.parametrize("end", BELIEVED)
 def test_a_description_of_the_window_or_a_reason_for_none_is_believed(end: WishEnded) -> None:
     assert heard(end) == end
+
+
+@pytest.mark.parametrize("transcript", [None, Transcript(text=""), HELP.transcript, Transcript(text="ß" * MAX_SPOKEN, cut=True)])
+def test_what_was_said_is_believed_where_it_is_wanted(transcript: Transcript | None) -> None:
+    end = WishEnded(id=1, description=replace(PERSON, transcript=transcript))
+    assert heard(end, SPOKEN) == end
+
+
+UNWANTED = [
+    ("nobody has asked", HELP, QUESTION),
+    ("that somebody was silent, and nobody has asked", replace(PERSON, transcript=Transcript(text="")), QUESTION),
+    ("longer than any", replace(PERSON, transcript=Transcript(text="x" * (MAX_SPOKEN + 1))), SPOKEN),
+    ("a terminal's orders", replace(PERSON, transcript=Transcript(text="\x1b[2J")), SPOKEN),
+    ("a second line", replace(PERSON, transcript=Transcript(text="stop\ngo")), SPOKEN),
+]
+
+
+@pytest.mark.parametrize(("why", "said", "question"), UNWANTED, ids=[row[0] for row in UNWANTED])
+def test_words_that_nobody_wanted_or_that_no_judge_of_ours_writes_are_none(why: str, said: Description, question: Question) -> None:
+    end = heard(WishEnded(id=1, description=said), question)
+    assert (end.description, end.why) == (None, Undescribed.UNREADABLE), why
 
 
 NOBODYS_WORDS = [

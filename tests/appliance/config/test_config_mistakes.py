@@ -134,3 +134,38 @@ def test_a_bomb_of_aliases_is_refused_before_it_grows(tmp_path: Path) -> None:
 def test_a_camera_cannot_be_heard_without_a_broker(tmp_path: Path) -> None:
     text = GOOD.replace("  mic:\n", "    gate: {topics: [cam7/motion]}\n  mic:\n", 1).partition("notify:")[0]
     assert told(tmp_path, text) == ["9:11: sensors.cam.gate: there is no broker at which the camera could be heard: name it under notify: mqtt:"]
+
+
+SPOKEN = (
+    GOOD.replace("kind: cues", "kind: omni\n  model: m\n  describe: true")
+    .replace("mic:default\n", "mic:default\n    sound: keep\n")
+    .replace("[mic]\n", "[mic]\n    senses: [sound]\n    transcript: true\n")
+)
+"""A policy that wants to know what was said."""
+
+WHERE_NONE_MAY_BE = [
+    ("nobody describes", "  describe: true", "  describe: false", ["`judge` has none | write `describe: true` there, beside `kind: omni`"]),
+    ("cues alone judge", "kind: omni", "kind: cues", ["`judge` has none | write `describe: true` there, beside `kind: omni`"]),
+    ("its senses are whatever there is", "    senses: [sound]\n", "", ["senses` do not name it | write `senses: [sound]`, or `[sight, sound]`"]),
+    ("of sight", "senses: [sound]", "senses: [sight]", ["mic has no picture", "this one's `senses` do not name it"]),
+    ("sound is judged and not kept", "sound: keep", "sound: judge", ["mic keeps no sound (`sound: judge`), and what was said would be kept"]),
+    ("nobody said that sound is kept", "    sound: keep\n", "", ["mic keeps no sound (`sound: judge`), and what was said would be kept"]),
+    ("no sound at all", "source: mic:default\n    sound: keep", "source: v4l2:/dev/video0\n    sound: off", ["mic has no sound"]),
+    ("the judge is wrong: nothing is known of it", "kind: omni", "kind: omnis", ['"omnis" is not one of']),
+]
+
+
+def test_a_policy_that_wants_to_know_what_was_said_is_right(tmp_path: Path) -> None:
+    (tmp_path / "appliance.yaml").write_text(SPOKEN)
+    assert [policy.transcript for policy in load(tmp_path / "appliance.yaml").policies] == [False, True]
+
+
+@pytest.mark.parametrize(("why", "old", "new", "says"), WHERE_NONE_MAY_BE, ids=[row[0] for row in WHERE_NONE_MAY_BE])
+def test_what_was_said_is_written_down_only_where_that_may_be(
+    tmp_path: Path, *, why: str, old: str, new: str, says: list[str]
+) -> None:
+    assert old in SPOKEN
+    found = told(tmp_path, SPOKEN.replace(old, new, 1))
+    assert len(found) == len(says), why
+    for text in says:
+        assert any(text in line for line in found), (why, found)
