@@ -118,7 +118,9 @@ class Box:
         self._store.recalled = self._desk.recall
         await self._desk.begin()
         if self._channel:
-            self._link = BrokerLink(self._channel, configuration, desk=self._desk, store=self._store, metrics=self._metrics, now=now)
+            self._link = BrokerLink(
+                self._channel, configuration, desk=self._desk, store=self._store, previews=self._fleet.previews, metrics=self._metrics
+            )
             self._pipeline.stirs = self._link.gates.stirs
         try:
             self._pipeline.remember(await self._store.tracks())
@@ -146,8 +148,7 @@ class Box:
         if speech := self._telling.speech:
             loops["speech"] = keep("speech", speech.run, Backoff())
         if self._link:
-            figures, previews = self._report.heartbeat, self._fleet.previews
-            loops |= self._link.loops(Sights(tracks=self._pipeline.tracks, sensors=self._fleet.status, figures=figures, previews=previews))
+            loops |= self._link.loops(Sights(tracks=self._pipeline.tracks, sensors=self._fleet.status, figures=self._report.heartbeat))
         return loops
 
     async def _open_store(self, state: Path) -> Store:
@@ -241,11 +242,10 @@ class Box:
         (self._proving.self_test if sensor == SELF_TEST_SENSOR else self._fleet).release(sensor, window)
 
     def _linked(self, connected: bool) -> None:  # noqa: FBT001 - the channel's word
-        self._metrics.mqtt_connected.set(connected)
         for channel in self._telling.channels.keys() & OVER_MQTT if connected else ():
             self._outbox.hurry(channel)
         if self._link:
-            self._link.gates.linked(connected=connected)
+            self._link.linked(connected=connected)
 
     def _speaks(self, hearers: Iterable[SensorId], mute: Mute) -> None:
         self._fleet.mute(hearers, mute)

@@ -218,7 +218,7 @@ def listen(end: socket.socket, holds: Holds, own_voice: OwnVoice, previewer: Pre
             elif isinstance(message, Mute):
                 own_voice.told(message)
             elif isinstance(message, Show):
-                previewer.shape = message.shape
+                previewer.show(message.shape)
     except WireError as error:
         log.critical("the supervisor cannot be understood: %s", error)
         os._exit(MISLED)

@@ -34,7 +34,7 @@ class PreviewShape:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Show:
-    """A sensor is told: from now on make previews of this shape; None: none."""
+    """A sensor is told: make previews of this shape from now on, one of them at once; None: none."""
 
     kind: Literal["show"] = "show"
     shape: PreviewShape | None

@@ -8,11 +8,15 @@ import numpy as np
 from sensors.cues import Box
 from sensors.moment import NANOSECONDS
 from sensors.picture import Frame, Pixels, masked
-from sensors.preview import Preview, PreviewShape
+from sensors.preview import LEAST_S, Preview, PreviewShape
 from sensors.window import SensorId
 
 STEPS = ((1.0, 80), (1.0, 60), (1.0, 40), (0.7, 40), (0.5, 40), (0.35, 40), (0.25, 40), (0.18, 40), (0.12, 40), (0.05, 40))
 """Shares of the longest side, with JPEG's quality: coarser from one to the next, until the bytes fit. The last always does."""
+
+
+EARLY_NS = NANOSECONDS // 10
+"""So much too early a frame still counts, or a camera of one a second, which is never quite in time, would be shown every other second."""
 
 
 class Previewer:
@@ -20,25 +24,30 @@ class Previewer:
 
     def __init__(self, sensor: SensorId, masks: Sequence[Box], out: Callable[[Preview], None]) -> None:
         """It makes nothing before it is given a shape."""
-        self.shape: PreviewShape | None = None
-        """Set by the thread that listens to the supervisor."""
+        self._shape: PreviewShape | None = None
+        self._asked = False
         self._sensor = sensor
         self._masks = masks
         self._out = out
-        self._due_ns = 0
+        self._due_ns = self._last_ns = 0
         self._step = 0
+
+    def show(self, shape: PreviewShape | None) -> None:
+        """Make previews like this from now on, the first at once; None: none. Called by the thread that listens to the supervisor."""
+        self._shape, self._asked = shape, True
 
     def see(self, at_ns: int, frame: Frame) -> None:
         """Make a preview of a frame, if it is time for one."""
-        shape = self.shape  # read once: another thread sets it
+        shape = self._shape  # read once: another thread sets it
         if shape is None:
             return
         every_ns = round(shape.every_s * NANOSECONDS)
-        early_ns = every_ns // 10  # so much too early a frame still counts, or a camera of one a second would be shown every other second
-        if self._due_ns - every_ns <= at_ns < self._due_ns - early_ns:
+        if self._asked:
+            self._asked, self._due_ns = False, min(self._due_ns, self._last_ns + LEAST_S * NANOSECONDS)
+        if self._due_ns - every_ns <= at_ns < self._due_ns - EARLY_NS:
             return
         follows = abs(at_ns - self._due_ns) < every_ns
-        self._due_ns = (self._due_ns if follows else at_ns) + every_ns
+        self._due_ns, self._last_ns = (self._due_ns if follows else at_ns) + every_ns, at_ns
         self._out(Preview(sensor=self._sensor, jpeg=self._jpeg(masked(frame.rgb(), self._masks), shape)))
 
     def _jpeg(self, picture: Pixels, shape: PreviewShape) -> bytes:

@@ -85,7 +85,8 @@ class MqttChannel:
         self.topics = topics
         self._settings = settings
         self._version = version
-        self._now = now
+        self.now = now
+        """The box's clock."""
         self._boot_id = now().boot_id
         self._linked = linked
         self._connection: Connection | None = None
@@ -272,7 +273,7 @@ class MqttChannel:
         return Message(
             topic=self.topics.alert(notification.alert.policy, notification.alert.view),
             payload=encoded(event_of(notification, self.topics, self._boot_id)),
-            expiry_s=max(1, ceil(limit.since(self._now()).total_seconds())) if limit else None,
+            expiry_s=max(1, ceil(limit.since(self.now()).total_seconds())) if limit else None,
             content_type=CONTENT_TYPE,
         )
 
@@ -281,7 +282,7 @@ class MqttChannel:
         return Message(topic=self.topics.status, payload=encoded_current(data), retain=True)
 
     def _delivery(self, notification: Notification, outcome: Outcome, reason: str) -> Delivery:
-        return Delivery(notification=notification.id, channel=notification.channel, outcome=outcome, reason=reason, at=self._now())
+        return Delivery(notification=notification.id, channel=notification.channel, outcome=outcome, reason=reason, at=self.now())
 
 
 def _say_unheard(answered: asyncio.Future[Mapping[str, Ack]]) -> None:

@@ -6,7 +6,7 @@ What the broker may still hold is remembered in the store, so that also what goe
 import asyncio
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -34,8 +34,9 @@ log = logging.getLogger("omniwatch.mqtt")
 class Discovery:
     """What Home Assistant is told of one box."""
 
-    def __init__(self, channel: MqttChannel, store: Store, prefix: str | None) -> None:
-        """`prefix` None: it is told nothing, and what it was told before is taken back."""
+    def __init__(self, channel: MqttChannel, store: Store, prefix: str | None, born: Callable[[], None]) -> None:
+        """`prefix` None: it is told nothing, and what it was told before is taken back. `born` hears of each start of Home Assistant."""
+        self._on_birth = born
         self._channel = channel
         self._store = store
         self._prefix = prefix
@@ -61,6 +62,7 @@ class Discovery:
         """Home Assistant was started: it may have lost what the broker did not keep."""
         if heard.payload == BIRTH:
             self._news.set()
+            self._on_birth()
 
     async def _show(self, shown: Shown) -> Shown:
         what = self._wanted if self._prefix is not None else None

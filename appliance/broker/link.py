@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from functools import partial
 
 from alerts.channels.current import Figures
 from alerts.channels.mqtt import MqttChannel
@@ -21,7 +20,6 @@ from appliance.metrics import Metrics
 from appliance.store.store import Store
 from appliance.watch import Watch
 from sensors.backoff import Backoff
-from sensors.moment import Moment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,25 +29,32 @@ class Sights:
     tracks: Callable[[], tuple[Track, ...]]
     sensors: Callable[[], Sensors]
     figures: Callable[[], Figures]
-    previews: Previews
 
 
 class BrokerLink:
     """It begins with the channel's first connection."""
 
     def __init__(
-        self, channel: MqttChannel, configuration: Configuration, *, desk: Desk, store: Store, metrics: Metrics, now: Callable[[], Moment]
+        self,
+        channel: MqttChannel,
+        configuration: Configuration,
+        *,
+        desk: Desk,
+        store: Store,
+        previews: Previews,
+        metrics: Metrics,
     ) -> None:
         """`configuration`: the one that the box was started with."""
         wants = configuration.mqtt
         self._desk = desk
         self._channel = channel
-        self._discovery = Discovery(channel, store, wants.home_assistant if wants else None)
-        self._now = now
-        self.gates = CameraGates(channel, configuration, now, metrics.gate)
+        self._discovery = Discovery(channel, store, wants.home_assistant if wants else None, previews.ask)
+        self.gates = CameraGates(channel, configuration, channel.now, metrics.gate)
         self._onvif_rules = OnvifRules(channel, store, wants.onvif if wants else None)
         self._counts = metrics.mqtt_orders
-        self._pictures = Pictures(channel, metrics.picture)
+        self._is_connected = metrics.mqtt_connected.set
+        self._previews = previews
+        self._pictures = Pictures(channel, previews, metrics.picture)
         self._orders = MqttOrders(channel, desk.verbs, self._ordered) if wants and wants.commands else None
 
     def configure(self, configuration: Configuration, watch: Watch) -> None:
@@ -58,14 +63,20 @@ class BrokerLink:
         self._onvif_rules.configure(watch)
         self.gates.configure(configuration)
 
+    def linked(self, *, connected: bool) -> None:
+        """There is a connection, or it has ended."""
+        self._is_connected(connected)
+        self.gates.linked(connected=connected)
+        if connected:
+            self._previews.ask()
+
     def _ordered(self, fate: Fate, count: int) -> None:
         self._counts.labels(fate.value).inc(count)
 
     def loops(self, sights: Sights) -> dict[str, Coroutine[None, None, None]]:
         """What has to run, by name."""
-        presence = Presence(self._channel, self._now)
-        work = {"discovery": self._discovery.run, "onvif": self._onvif_rules.run, "gates": self.gates.run}
-        work |= {"pictures": partial(self._pictures.run, sights.previews)}
+        presence = Presence(self._channel, self._channel.now)
+        work = {"discovery": self._discovery.run, "onvif": self._onvif_rules.run, "gates": self.gates.run, "pictures": self._pictures.run}
         work |= {"orders": self._orders.run} if self._orders else {}
         return {
             "presence": presence.run(sights.tracks, sights.sensors, sights.figures, armed=lambda: self._desk.arming.now),

@@ -14,10 +14,9 @@ from alerts.notification import Outcome
 from appliance.children.previews import PictureFate, Previews, Waiting
 
 CONTENT_TYPE: Final = "image/jpeg"
-MAX_AGE_S = 5.0
-"""What has waited longer is no picture of now: its camera may be gone."""
-REST = 4.0
-"""Between two pictures the line is free for so many times as long as the first one took: a fifth of it is all that they ever take."""
+REST, MAX_REST_S = 4.0, 20.0
+"""Between two pictures the line is free for so many times as long as the first one took, within bounds: they take a fifth of it at most, or
+a third where one takes the ten seconds after which the broker is given up."""
 FATES = {Outcome.DELIVERED: PictureFate.SENT, Outcome.RETRY: PictureFate.UNSENT}
 
 log = logging.getLogger("omniwatch.mqtt")
@@ -26,23 +25,24 @@ log = logging.getLogger("omniwatch.mqtt")
 class Pictures:
     """The pictures of one box."""
 
-    def __init__(self, channel: MqttChannel, count: Callable[[PictureFate], None]) -> None:
+    def __init__(self, channel: MqttChannel, previews: Previews, count: Callable[[PictureFate], None]) -> None:
         """`count` hears of each what became of it."""
         self._channel = channel
+        self._previews = previews
         self._count = count
         self._said = False
 
-    async def run(self, previews: Previews) -> None:
+    async def run(self) -> None:
         """Send the newest of each camera in turn, for ever."""
         clock = asyncio.get_running_loop().time
         while True:
-            waiting = await previews.take()
+            waiting = await self._previews.take()
             began_s = clock()
             self._count(await self._send(waiting, began_s))
-            await asyncio.sleep(REST * (clock() - began_s))
+            await asyncio.sleep(min(MAX_REST_S, REST * (clock() - began_s)))
 
     async def _send(self, waiting: Waiting, now_s: float) -> PictureFate:
-        if now_s - waiting.since_s > MAX_AGE_S:
+        if now_s > waiting.until_s:
             return PictureFate.LATE
         preview = waiting.preview
         topic = self._channel.topics.picture(preview.sensor)

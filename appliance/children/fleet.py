@@ -82,7 +82,7 @@ class Fleet:
         self._metrics = metrics
         self._links: dict[SensorId, tuple[SensorConfig, SensorLink, asyncio.Task[None]]] = {}
         self._status: dict[SensorId, SensorStatus] = {}
-        self.previews = Previews(metrics.picture)
+        self.previews = Previews(metrics.picture, self._show_again)
 
     async def apply(self, wanted: tuple[SensorConfig, ...]) -> None:
         """Run exactly these. A sensor whose settings are as they were goes on undisturbed."""
@@ -172,6 +172,10 @@ class Fleet:
                 log.warning("%s: the box spoke for over a tenth of an hour; more of it is judged like any other sound", figures.sensor)
             self._status[figures.sensor] = replace(before, figures=figures)
             self._metrics.figures(figures, self._clock.now())
+
+    def _show_again(self) -> None:
+        for _, link, _ in self._links.values():
+            link.show_again()
 
     async def slots(self, layout: SlotLayout, descriptor: int) -> None:
         """A process starts: what waited of the one before is void."""

@@ -8,6 +8,10 @@ from enum import StrEnum
 from sensors.preview import Preview
 from sensors.window import SensorId
 
+ASKS_EVERY_S = 1.0
+LATE_S = 2.0
+"""So much later than the next one was due: that did not come, and the camera may be gone."""
+
 
 class PictureFate(StrEnum):
     """What became of a camera's picture."""
@@ -16,7 +20,7 @@ class PictureFate(StrEnum):
     REPLACED = "replaced"
     """A newer one came before its turn."""
     LATE = "late"
-    """It had waited for so long that it was no picture of now."""
+    """It was still there when the next one should have come, and is no picture of now."""
     UNSENT = "unsent"
     """There was no connection, or it was busy with what matters more."""
     REFUSED = "refused"
@@ -25,26 +29,35 @@ class PictureFate(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """A preview, and since when it waits, on the event loop's clock."""
+    """A preview, and until when it may be shown, on the event loop's clock."""
 
     preview: Preview
-    since_s: float
+    until_s: float
 
 
 class Previews:
     """At most one of each sensor."""
 
-    def __init__(self, count: Callable[[PictureFate], None]) -> None:
-        """`count` hears of each that was replaced."""
+    def __init__(self, count: Callable[[PictureFate], None], ask: Callable[[], None]) -> None:
+        """`count` hears of each that was replaced; `ask` has every sensor that is shown make one now."""
         self._count = count
+        self._ask = ask
+        self._asked_s = -ASKS_EVERY_S
         self._waiting: dict[SensorId, Waiting] = {}
         self._there = asyncio.Event()
 
-    def put(self, preview: Preview) -> None:
-        """It takes the place of the one before, also in the line."""
+    def ask(self) -> None:
+        """Somebody looks on who has seen none yet, and should not wait for the next. Somebody who comes too often waits all the same."""
+        now_s = asyncio.get_running_loop().time()
+        if now_s - self._asked_s >= ASKS_EVERY_S:
+            self._asked_s = now_s
+            self._ask()
+
+    def put(self, preview: Preview, next_s: float) -> None:
+        """It takes the place of the one before, also in the line. The next one is due in `next_s`."""
         if preview.sensor in self._waiting:
             self._count(PictureFate.REPLACED)
-        self._waiting[preview.sensor] = Waiting(preview=preview, since_s=asyncio.get_running_loop().time())
+        self._waiting[preview.sensor] = Waiting(preview=preview, until_s=asyncio.get_running_loop().time() + next_s + LATE_S)
         self._there.set()
 
     def drop(self, sensor: SensorId) -> None:

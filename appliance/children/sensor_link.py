@@ -74,7 +74,7 @@ class SensorLink:
         self._changes = Allowance(MAX_CHANGES, CHANGES_HZ)
         self._previews = Allowance(MAX_PREVIEWS, PREVIEWS_HZ)
         self._shape: PreviewShape | None = None
-        self._seen: Callable[[Preview], None] | None = None
+        self._seen: Callable[[Preview, float], None] | None = None
         self._child: Child | None = None
         self._mute: Mute | None = None
         self._said: set[str] = set()
@@ -133,7 +133,7 @@ class SensorLink:
         if not self._previews.takes(1, asyncio.get_running_loop().time()):
             raise WireError("shows its picture too often")
         if self._seen and self._shape and len(preview.jpeg) <= self._shape.bytes:  # else it was on its way when the shape became another
-            self._seen(preview)
+            self._seen(preview, self._shape.every_s)
 
     def _say(self, problem: str) -> None:
         """What keeps clips from being made of it: each thing once a process, however often it comes and goes."""
@@ -168,12 +168,17 @@ class SensorLink:
         self._mute = mute
         self._tell(mute)
 
-    def show(self, shape: PreviewShape | None, seen: Callable[[Preview], None]) -> None:
-        """Have previews made like this from now on, each of which `seen` gets; None: none."""
+    def show(self, shape: PreviewShape | None, seen: Callable[[Preview, float], None]) -> None:
+        """Have previews made like this from now on, each of which `seen` gets, and in how many seconds the next one is due; None: none."""
         self._seen = seen
         if shape != self._shape:
             self._shape = shape
             self._tell(Show(shape=shape))
+
+    def show_again(self) -> None:
+        """Have one made now, out of its time."""
+        if self._shape:
+            self._tell(Show(shape=self._shape))
 
     def _tell(self, message: Release | Mute | Show) -> None:
         if self._child:

@@ -91,11 +91,26 @@ TELLING = Row(
             queries=(Query(expr="time() - max(omniwatch_config_last_reload_success_timestamp_seconds{@})"),),
         ),
         Panel(
+            title="Pictures for the broker, an hour",
+            shows="What became of cameras' pictures: on a slow or busy line a newer one takes the place of one that waits. Good: sent.",
+            kind=Kind.LINES,
+            width=8,
+            unit=Unit.NUMBER,
+            stacked=True,
+            queries=(
+                Query(
+                    expr="sum by (outcome) (increase(omniwatch_mqtt_pictures_total{@}[1h]))",
+                    legend="{{outcome}}",
+                    empty="no pictures go to the broker",
+                ),
+            ),
+        ),
+        Panel(
             title="How late the box's loop is",
             shows="It should turn every second: 99 turns in 100 are late by less than this. Over a second, the machine is too busy, or its disk"
             " hangs.",
             kind=Kind.LINES,
-            width=16,
+            width=8,
             unit=Unit.SECONDS,
             queries=(Query(expr="histogram_quantile(0.99, sum by (le) (rate(omniwatch_loop_lag_seconds_bucket{@}[10m])))", legend="late by"),),
         ),

@@ -230,7 +230,7 @@ def _sensor_says() -> Kind:
         Preview(sensor=settings.sensor, jpeg=jpeg(320, 192)),
     )
     loop = asyncio.new_event_loop()
-    link.show(SHOWN, lambda preview: assert_small(preview.jpeg))
+    link.show(SHOWN, lambda preview, _next_s: assert_small(preview.jpeg))
 
     def hear(data: bytes) -> None:
         link._changes._left = link._previews._left = 1.0  # how often is another drill's question  # noqa: SLF001

@@ -1,11 +1,13 @@
 """A Home Assistant with nothing but its MQTT integration, that does what a person would. Runs on the Python that it needs, not on ours.
 
-`record.py` starts it: `child.py CONFIG_FOLDER PORT DESCRIPTION_FILE PICTURE_FILE`. It ends with 0 where all was as it should be; the picture
-is then what its image entity showed.
+`record.py` starts it: `child.py CONFIG_FOLDER PORT DESCRIPTION_FILE PICTURE_FILE SENSOR_PID`. It ends with 0 where all was as it should be; the
+picture is then what its image entity showed. The sensor's process is killed to see what becomes of it.
 """
 
 import asyncio
 import json
+import os
+import signal
 import socket
 import sys
 from collections.abc import Callable
@@ -119,6 +121,15 @@ async def shown(hass: core.HomeAssistant, page_port: int) -> bytes:
         return await answer.read()
 
 
+async def gone_and_back(hass: core.HomeAssistant, sensor_pid: int) -> None:
+    """What the picture says while its camera is lost, and after it."""
+    states: list[str] = []
+    hass.bus.async_listen("state_changed", lambda event: states.append(event.data["new_state"].state) if event.data["entity_id"] == PICTURE else None)
+    os.kill(sensor_pid, signal.SIGKILL)
+    await until(lambda: "unavailable" in states, "no picture of a camera that is lost")
+    await until(lambda: states[-1] != "unavailable", "a picture again")
+
+
 async def story(hass: core.HomeAssistant) -> None:
     """An alarm, an acknowledgement, arming, disarming, something said; and the birth, which comes some seconds after the start."""
     heard: list[str] = []
@@ -148,7 +159,7 @@ async def story(hass: core.HomeAssistant) -> None:
     await until(lambda: "/config" in heard[-1], "described again")
 
 
-async def main(folder: Path, description: dict) -> bytes:
+async def main(folder: Path, description: dict, sensor_pid: int) -> bytes:
     """All of it; the picture that was shown in the end."""
     page_port = free_port()
     hass = await started(folder, page_port)
@@ -157,9 +168,10 @@ async def main(folder: Path, description: dict) -> bytes:
     await story(hass)
     await until(lambda: hass.states.get(PICTURE).state not in {"unknown", "unavailable"}, "a picture")
     picture = await shown(hass, page_port)
+    await gone_and_back(hass, sensor_pid)
     await hass.async_stop(force=True)
     return picture
 
 
 storage(Path(sys.argv[1]), int(sys.argv[2]))
-Path(sys.argv[4]).write_bytes(asyncio.run(main(Path(sys.argv[1]), json.loads(Path(sys.argv[3]).read_text()))))
+Path(sys.argv[4]).write_bytes(asyncio.run(main(Path(sys.argv[1]), json.loads(Path(sys.argv[3]).read_text()), int(sys.argv[5]))))

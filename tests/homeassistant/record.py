@@ -23,7 +23,7 @@ from tests.appliance.conftest import Appliance, Broker, eventually, make_film
 HERE = Path(__file__).parent
 RECORDING = HERE / "exchange.jsonl"
 DESCRIPTION = "homeassistant/device/omniwatch_plant_test/config"
-KEPT = ("homeassistant/", "/something-there/", "/command/", "/response/", "/mode", "/status", "/picture/")
+KEPT = ("homeassistant/", "/something-there/", "/command/", "/response/", "/mode", "/status", "/picture/", "/sensor/")
 SERVED = "/api/image_proxy/image.test_wall_picture"
 """Not a topic: what Home Assistant showed a browser."""
 LOGIN = ", commands: true, home_assistant: true, pictures: {every: 1s, longest_side: 240, bytes: 6kB}}\n  speech: {device: default"
@@ -72,7 +72,8 @@ def main(python: str) -> None:
             eventually(ear.description, 30, "the box describes itself")
             (folder / "description.json").write_text(json.dumps(ear.description()))
             files = (folder / "description.json", folder / "picture.jpg")
-            words = [python, str(HERE / "child.py"), str(folder / "homeassistant"), str(broker.port), *map(str, files)]
+            sensor = str(box.sensor_processes()["wall"])
+            words = [python, str(HERE / "child.py"), str(folder / "homeassistant"), str(broker.port), *map(str, files), sensor]
             subprocess.run(words, check=True, timeout=120)
             shown = {"topic": SERVED, "retain": False, "payload": readable(files[1].read_bytes())}
         finally:

@@ -47,7 +47,7 @@ def seen(pixels: Pixels, shape: PreviewShape = SECOND, *masks: Box, at_s: tuple[
     """The previews of a scene that stays, where a frame comes at each of these times."""
     made: list[Preview] = []
     previewer = Previewer(DOOR, masks, made.append)
-    previewer.shape = shape
+    previewer.show(shape)
     for at in at_s:
         previewer.see(round(at * NANOSECONDS), Still(pixels))
     return [each.jpeg for each in made]
@@ -85,7 +85,7 @@ def test_the_largest_fits_into_a_datagram_and_comes_back_as_it_was() -> None:
 def test_a_scene_that_has_calmed_down_is_fine_again() -> None:
     made: list[Preview] = []
     previewer = Previewer(DOOR, (), made.append)
-    previewer.shape = replace(SECOND, bytes=8000)
+    previewer.show(replace(SECOND, bytes=8000))
     calm = np.full((480, 640, 3), 90, np.uint8)
     for at, pixels in enumerate((calm, NOISE, *[calm] * 10)):
         previewer.see(at * NANOSECONDS, Still(pixels))
@@ -105,6 +105,18 @@ def test_a_scene_that_has_calmed_down_is_fine_again() -> None:
 )
 def test_there_is_one_in_each_of_its_times(at_s: tuple[float, ...], expected: int) -> None:
     assert len(seen(NOISE[:32, :32], at_s=at_s)) == expected
+
+
+def test_whoever_comes_anew_gets_one_at_once_and_never_two_in_a_second() -> None:
+    made: list[Preview] = []
+    previewer = Previewer(DOOR, (), made.append)
+    hourly = replace(SECOND, every_s=3600)
+    frames = ((0.0, True, 1), (0.5, True, 1), (1.0, False, 2), (60.0, False, 2), (61.0, True, 3), (3600.0, False, 3), (3700.0, False, 4))
+    for at_s, asks, expected in frames:
+        if asks:
+            previewer.show(hourly)
+        previewer.see(round(at_s * NANOSECONDS), Still(NOISE[:32, :32]))
+        assert len(made) == expected, at_s
 
 
 @pytest.mark.parametrize(

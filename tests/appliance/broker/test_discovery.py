@@ -72,11 +72,11 @@ def take(discovery: Discovery, configuration: Configuration) -> None:
 
 
 @asynccontextmanager
-async def running(configuration: Configuration, store: Store) -> AsyncIterator[Discovery]:
+async def running(configuration: Configuration, store: Store, born: Callable[[], None] = lambda: None) -> AsyncIterator[Discovery]:
     assert configuration.mqtt
     topics = Topics(site=configuration.site, box=configuration.box)
     channel = MqttChannel(configuration.mqtt, topics, version="1.2.3", now=now, linked=lambda _up: None)
-    discovery = Discovery(channel, store, configuration.mqtt.home_assistant)
+    discovery = Discovery(channel, store, configuration.mqtt.home_assistant, born)
     take(discovery, configuration)
     tasks = [asyncio.create_task(channel.run()), asyncio.create_task(discovery.run())]
     await until(lambda: channel.connected)
@@ -97,7 +97,8 @@ def site(tmp_path: Path, broker: Broker) -> Iterator[Site]:
 
 def test_the_box_is_described_and_again_when_home_assistant_is_born(site: Site) -> None:
     async def story() -> None:
-        async with running(site.written(), await Store.open(MEMORY, now())) as discovery:
+        births: list[str] = []
+        async with running(site.written(), await Store.open(MEMORY, now()), lambda: births.append("born")) as discovery:
             shown = await site.heard()
             assert shown["alarm_smoke_hall"]["name"] == "Smoke on hall"
             assert {"running", "alarms", "arm", "sensor_hall", "acknowledge_smoke_hall", "alarm_disk-low_box"} <= shown.keys()
@@ -105,6 +106,11 @@ def test_the_box_is_described_and_again_when_home_assistant_is_born(site: Site) 
             again = await site.heard(lambda shown: shown["alarm_smoke_hall"]["name"] == "Rauch on hall")
             await site.birth("online")
             assert await site.heard() == again
+            assert births == ["born"]
+            await site.birth("offline")
+            take(discovery, site.written(title="Smoke"))
+            await site.heard(lambda shown: shown["alarm_smoke_hall"]["name"] == "Smoke on hall")
+            assert births == ["born"], "its last will is none"
 
     asyncio.run(story())
 

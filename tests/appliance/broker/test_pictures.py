@@ -16,7 +16,7 @@ import pytest
 
 from alerts.channels.mqtt_settings import Protocol
 from appliance.broker.pictures import Pictures
-from appliance.children.previews import PictureFate, Previews
+from appliance.children.previews import LATE_S, PictureFate, Previews
 from sensors.jpeg import sides
 from sensors.preview import Preview
 from sensors.window import SensorId
@@ -42,8 +42,8 @@ def plain(tmp_path: Path) -> Iterator[Broker]:
 async def showing(box: Running) -> AsyncIterator[tuple[Previews, Counter[str]]]:
     """Where its pictures are put, and what became of them."""
     fates: Counter[str] = Counter()
-    previews = Previews(lambda fate: fates.update([fate]))
-    task = asyncio.create_task(Pictures(box.channel, lambda fate: fates.update([fate])).run(previews))
+    previews = Previews(lambda fate: fates.update([fate]), lambda: None)
+    task = asyncio.create_task(Pictures(box.channel, previews, lambda fate: fates.update([fate])).run())
     try:
         yield previews, fates
     finally:
@@ -62,7 +62,7 @@ def test_a_picture_goes_byte_for_byte_to_those_who_are_there_and_is_kept_for_nob
     async def story() -> None:
         async with running(plain.port, protocol=protocol) as box, showing(box) as (previews, fates):
             await until(lambda: box.channel.connected)
-            previews.put(shown())
+            previews.put(shown(), 1)
             await until(lambda: fates[PictureFate.SENT] == 1)
 
     asyncio.run(story())
@@ -83,7 +83,7 @@ def test_without_a_connection_it_is_lost_and_counted(plain: Broker) -> None:
 
     async def story() -> None:
         async with running(plain.port) as box, showing(box) as (previews, fates):
-            previews.put(shown())
+            previews.put(shown(), 1)
             await until(lambda: fates[PictureFate.UNSENT] == 1)
 
     asyncio.run(story())
@@ -97,15 +97,25 @@ def test_one_that_is_too_large_for_the_broker_is_said_once_and_the_connection_st
         async with running(broker.port) as box, showing(box) as (previews, fates):
             await until(lambda: box.channel.connected)
             for count in (1, 2):
-                previews.put(shown())
+                previews.put(shown(), 1)
                 await until(lambda count=count: fates[PictureFate.REFUSED] == count)
-            previews.put(shown(jpeg(9, 9)))
+            previews.put(shown(jpeg(9, 9)), 1)
             await until(lambda: fates[PictureFate.SENT] == 1)
             assert box.channel.statistics().connections == 1
 
     asyncio.run(story())
     assert caplog.text.count("make pictures smaller") == 1
     broker.kill()
+
+
+def test_one_whose_successor_should_have_come_is_not_shown_as_if_it_were_of_now(plain: Broker) -> None:
+    async def story() -> None:
+        async with running(plain.port) as box, showing(box) as (previews, fates):
+            await until(lambda: box.channel.connected)
+            previews.put(shown(), -LATE_S)
+            await until(lambda: fates[PictureFate.LATE] == 1)
+
+    asyncio.run(story())
 
 
 class SlowLine:
@@ -149,7 +159,7 @@ def test_on_a_slow_line_an_alarm_is_held_back_by_one_picture_at_most_and_picture
 
     async def camera(previews: Previews) -> None:
         while True:
-            previews.put(shown())
+            previews.put(shown(), 1)
             await asyncio.sleep(0.01)
 
     async def story() -> None:

@@ -98,9 +98,8 @@ def hall(folder: Path, film: Path, broker: Broker) -> Appliance:
     """The box that does well. Its model knows nothing of walls: whatever it says is a yes, so that there is an alarm."""
     sound = f"  tone:\n    source: file:{tone(folder / 'tone.wav')}\n    window: {{length: 2s, every: 2s}}\njudge:"
     site, model = "evidence: {before: 2s, after: 2s, free: 1%}\n", f"{{kind: omni, model: {MODEL}}}"
-    return Appliance(
-        folder, film, broker, sensors=sound, judge=model, site=site, policy="    acknowledge: required\n    threshold: 0.001\n    patrol: 2s\n"
-    )
+    policy, login = "    acknowledge: required\n    threshold: 0.001\n    patrol: 2s\n", ", pictures: {every: 2s}"
+    return Appliance(folder, film, broker, sensors=sound, judge=model, site=site, policy=policy, login=login)
 
 
 def dock(folder: Path, film: Path, broker: Broker) -> Appliance:
