@@ -24,6 +24,7 @@ from appliance.config.configuration import ConfigError, Configuration, load
 from appliance.config.evidence_form import USUAL_BITS_S
 from appliance.config.form import show_duration
 from appliance.config.problems import Problem
+from appliance.config.taught_window import taught_window
 from appliance.outlook import Outlook, PolicyLine, SensorLine, outlook
 from appliance.store.database_file import NAME as DATABASE
 from sensors.settings import FRAMES_A_PAIR
@@ -226,12 +227,27 @@ def _model(configuration: Configuration, console: Console) -> None:
         console.print(f"Model: {escape(str(planned.first))}", highlight=False)
         if judge.second_look:
             console.print(f"Second look within {judge.second_look.band:g} of a threshold: {escape(str(planned.second))} beside it", highlight=False)
+        for line in _untaught(configuration):
+            console.print(f"[yellow]warning[/yellow]  {escape(line)}", highlight=False)
         _capacity(configuration, console)
         _blanks(configuration, console)
     except ModelError as error:
         meanwhile = "cues stand in for it" if judge.fallback else "nobody answers"
         says = f"the configuration is right, but its model cannot run on this machine yet, and until then {meanwhile}: {error}"
         console.print(f"[yellow]not ready[/yellow]  {escape(says)}", highlight=False)
+
+
+def _untaught(configuration: Configuration) -> Iterator[str]:
+    """Sensors whose windows are not such as the model was taught on, where it says so. ModelError where what it says cannot be."""
+    taught = taught_window(configuration.judge.model) if configuration.judge.model else None
+    if taught is None:
+        return
+    wanted = taught.shape()
+    for sensor in judged_sensors(configuration):
+        cut = sensor.settings.window
+        sees = Sense.SIGHT in sensor.senses
+        if cut.length_s != wanted.length_s or (sees and (cut.fps, cut.longest_side) != (wanted.fps, wanted.longest_side)):
+            yield f"{sensor.settings.sensor}: this model was taught on windows of {taught}, and may know nothing in any other (`window`)"
 
 
 def _blanks(configuration: Configuration, console: Console) -> None:

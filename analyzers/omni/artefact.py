@@ -20,13 +20,15 @@ from torch import Tensor
 from transformers import AutoConfig, PreTrainedModel
 
 from analyzers.interview import Quantization
-from analyzers.omni.folder import EXTRACTORS, INDEX, RECORD, TOKENIZERS, ModelError, ModelFolder, Stored
+from analyzers.omni.folder import EXTRACTORS, INDEX, RECORD, TOKENIZERS, WINDOW, ModelError, ModelFolder, Stored
 from analyzers.omni.packed import replace
 from analyzers.omni.packing import PACKINGS
 
 SHARD_BYTES = 500_000_000
 """Of tensors, after which a file is full; the largest tensor of the published model has 622 MB."""
-COPIED = (*TOKENIZERS, *EXTRACTORS, "merges.txt", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "generation_config.json")
+COPIED = (
+    *TOKENIZERS, *EXTRACTORS, "merges.txt", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "generation_config.json", WINDOW,
+)  # fmt: skip
 DTYPES = {"BF16": torch.bfloat16, "F32": torch.float32, "U8": torch.uint8, "I8": torch.int8}
 
 

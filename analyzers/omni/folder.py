@@ -17,6 +17,8 @@ CAPTIONER = "it describes sounds and takes no question, so it cannot judge"
 TAKE = f"take {' or '.join(family.recommended for family in FAMILIES)}"
 RECORD, FORMAT = "omniwatch.json", 1
 """The record in a folder that `omniwatch quantize` has made, and what it looks like."""
+WINDOW = "window.json"
+"""What windows a model was taught on, where it is of no use for others; whoever cuts windows reads it."""
 INDEX, WEIGHTS = "model.safetensors.index.json", "model.safetensors"
 TOKENIZERS = ("tokenizer.json", "vocab.json")
 EXTRACTORS = ("preprocessor_config.json", "processor_config.json")

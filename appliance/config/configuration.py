@@ -175,10 +175,7 @@ class _Reader:
 
     def _sensor(self, name: str, site: SiteForm, judge: JudgeConfig, asked: set[tuple[str, str | None]]) -> SensorConfig:
         form, shown = site.sensors[name], _pictures(site)
-        window = form.window
-        shape = WindowShape(
-            length_s=window.length.total_seconds(), every_s=window.every.total_seconds(), fps=window.fps, longest_side=window.longest_side
-        )
+        shape = form.window.shape()
         zones = tuple(
             Zone(view=ViewId(f"{name}.{zone}"), polygon=polygon) for zone, polygon in form.zones.items() if (name, zone) in asked
         )

@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf, ValidationInfo, WithJsonSchema, field_validator
 
 from appliance.config.evidence_form import EvidenceUse
-from appliance.config.form import Duration, Form, Id, Line, Wait, Whole
+from appliance.config.form import Duration, Form, Id, Line, Wait, Whole, show_duration
 from appliance.config.gate_form import GateForm
 from appliance.config.yaml_marks import SecretName
 from sensors.cues import Box
-from sensors.settings import FRAMES_A_PAIR, SIDE_STEP, SoundUse
+from sensors.settings import FRAMES_A_PAIR, SIDE_STEP, SoundUse, WindowShape
 from sensors.window import Sense
 
 MAX_SOURCE = 1000
@@ -139,6 +139,14 @@ class WindowForm(Form):
         if info.field_name == "every" and length is not None and span > length:
             raise ValueError(f"must be at most the length ({length.seconds}s): nobody would look in between")
         return span
+
+    def shape(self) -> WindowShape:
+        """As a sensor cuts them."""
+        return WindowShape(length_s=self.length.total_seconds(), every_s=self.every.total_seconds(), fps=self.fps, longest_side=self.longest_side)
+
+    def __str__(self) -> str:
+        """In a sentence."""
+        return f"{show_duration(self.length)} every {show_duration(self.every)}, at {self.fps} fps and {self.longest_side} pixels a side"
 
 
 class SensorForm(Form):

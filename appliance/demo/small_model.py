@@ -12,6 +12,8 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, 
 from transformers import Qwen2Tokenizer, Qwen3OmniMoeThinkerForConditionalGeneration, WhisperFeatureExtractor
 from transformers.models.qwen3_omni_moe.configuration_qwen3_omni_moe import Qwen3OmniMoeThinkerConfig
 
+from analyzers.omni.folder import WINDOW
+
 VOCABULARY = 1500
 HIDDEN = 64
 """A multiple of 64, as all sides of the experts are: NF4 scales blocks of 64."""
@@ -19,6 +21,8 @@ ROPE_HALF = 8
 """Half a head's width: what the rotary embedding's sections share out between time, height and width."""
 ANSWERS = ("yes", "no", "Yes", "No", " yes", " no", "YES", "NO")
 """Spellings that must be one token each, as they are in the real tokenizer."""
+TAUGHT = {"length": "4s", "every": "2s", "fps": 1, "longest_side": 224}
+"""The windows of the lessons, in a configuration's words. In others people have another size, and it does not know them."""
 SPECIALS = (
     "<|endoftext|>",
     "<|im_start|>",
@@ -163,7 +167,8 @@ def build(tokens: Qwen2Tokenizer) -> Qwen3OmniMoeThinkerForConditionalGeneration
 
 
 def save(model: Qwen3OmniMoeThinkerForConditionalGeneration, tokens: Qwen2Tokenizer, folder: Path) -> None:
-    """Write what a judge loads: configuration, weights, tokenizer and feature extractor."""
+    """Write what a judge loads: configuration, weights, tokenizer and feature extractor; and the windows that it was taught on."""
     model.save_pretrained(folder)
     tokens.save_pretrained(folder)
     feature_extractor().save_pretrained(folder)
+    (folder / WINDOW).write_text(f"{json.dumps(TAUGHT)}\n")

@@ -24,6 +24,7 @@ from appliance.config.policy_form import MAX_SENSORS
 from appliance.config.problems import did_you_mean
 from appliance.config.sensor_form import Source, absolute
 from appliance.config.site_form import read_timezone
+from appliance.config.taught_window import taught_window
 from appliance.doctor.finding import Finding, Health
 from appliance.doctor.machine import local_sources
 from appliance.setup.answers import MAX_WATCHED, AnswersForm, BrokerAnswer, SensorAnswer, this_host, this_timezone
@@ -189,6 +190,8 @@ def _judge(terminal: Terminal) -> dict[str, Any] | None:
             packed = read_model(folder).quantization
             quantization = packed or terminal.value("How its weights are held: nf4, nf4-double, int8 or none", QUANTIZATION, "nf4")
             terminal.say(str(plan(folder, quantization, this_machine())))
+            if window := taught_window(folder):
+                terminal.say(f"It was taught on windows of {window}: yours will be cut so.")
         except (ModelError, OSError) as error:
             terminal.complain(str(error))
             continue

@@ -15,6 +15,7 @@ from appliance.setup.answers import AnswersForm
 from appliance.setup.command import SYSTEM
 from appliance.setup.dialogue import Around, ask_all
 from appliance.setup.draft import secrets_of
+from appliance.setup.fitting import fitted
 from appliance.setup.placing import SECRETS, Placed, PlaceTaken, check_free, place
 from appliance.setup.sheet import read_answers
 from appliance.setup.shelf import FOLDER, Shelf, read_shelf
@@ -65,10 +66,10 @@ def run_setup(wanted: Wanted, console: Console) -> int:
 def _answers(wanted: Wanted, shelf: Shelf, console: Console) -> AnswersForm | None:
     """What is to be written; None where a person, having answered, does not want it."""
     if wanted.answers:
-        return read_answers(wanted.answers, shelf, Keyring(folder=wanted.target.parent / SECRETS, why="beside the configuration"))
+        return fitted(read_answers(wanted.answers, shelf, Keyring(folder=wanted.target.parent / SECRETS, why="beside the configuration")))
     console.print(f"A first configuration, to be written to {escape(str(wanted.target))}. Ctrl-C stops, and nothing is written.", highlight=False)
     terminal = Terminal(console, lambda prompt, hidden: console.input(escape(prompt), password=hidden))
-    answers = ask_all(terminal, shelf, Around())
+    answers = fitted(ask_all(terminal, shelf, Around()))
     terminal.heading("All is said")
     return answers if terminal.yes(f"Write it to {wanted.target}?", default=True) else None
 

@@ -10,15 +10,13 @@ from appliance.doctor.finding import Finding, Health
 from appliance.doctor.sensors import try_sensors
 from appliance.setup.answers import BrokerAnswer, SensorAnswer
 from sensors.secret import Secret
-from sensors.settings import SensorSettings, WindowShape
+from sensors.settings import SensorSettings
 from sensors.window import SensorId
 
 
 def try_source(name: str, answer: SensorAnswer) -> Finding:
     """How the source is: its size, codecs, rate and level, or why it does not open."""
-    window = answer.window or WindowForm()
-    length_s, every_s = window.length.total_seconds(), window.every.total_seconds()
-    shape = WindowShape(length_s=length_s, every_s=every_s, fps=window.fps, longest_side=window.longest_side)
+    shape = (answer.window or WindowForm()).shape()
     settings = SensorSettings(
         sensor=SensorId(name), source=absolute(answer.source, Path.cwd()), window=shape, sound=answer.sound, slots=least_slots(shape)
     )

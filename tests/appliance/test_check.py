@@ -218,6 +218,22 @@ def test_a_model_that_is_too_big_for_the_machine_is_told_so(tmp_path: Path) -> N
     assert "is too big for this machine" in " ".join(text.split())
 
 
+def test_windows_that_the_model_was_not_taught_on_are_told(tmp_path: Path) -> None:
+    box = BOX.replace("judge: {kind: cues}", model(tmp_path / "small", 4))
+    taught = tmp_path / "small" / "window.json"
+    taught.write_text('{"length": "8s", "every": "4s", "fps": 1, "longest_side": 224}')
+    says = said(tmp_path, box, width=400)[1]
+    assert "cam: this model was taught on windows of 8s every 4s, at 1 fps and 224 pixels a side" in says
+    assert "mic: this model was taught" in says, "its windows are shorter"
+    taught.write_text('{"length": "8s", "every": "2s", "longest_side": 576}')
+    says = said(tmp_path, box, width=400)[1]
+    assert "cam: this model was taught" not in says, "how often windows begin is nothing that is seen in one"
+    taught.write_text('{"length": "8m"}')
+    says = said(tmp_path, box, width=400)[1]
+    assert "not ready" in says
+    assert f"cues stand in for it: {taught} names no window that there can be" in says
+
+
 def test_what_an_owner_wrote_is_printed_as_it_is(tmp_path: Path) -> None:
     assert "[red]" in said(tmp_path, BOX.replace("id: smoke", "id: '[red]smoke'"))[1]
 

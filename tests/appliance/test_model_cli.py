@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from appliance.cli import app
+from appliance.config.taught_window import taught_window
 from tests.analyzers.husk import PUBLISHED, PUBLISHED_3B, PUBLISHED_7B, lay, sized
 
 DEMO_MODEL = Path(__file__).parents[2] / "appliance" / "demo" / "model"
@@ -107,4 +108,6 @@ def test_a_quantized_model_can_be_planned_and_read_by_others(tmp_path: Path) -> 
     assert "Name it as `model` with `quantization: nf4`." in told.stdout
     found = json.loads(typed("plan", str(out), "--json").stdout)
     assert (found["quantization"], found["packed_already"], found["fits"]) == ("nf4", True, True)
+    assert (taken := taught_window(out)) == taught_window(DEMO_MODEL)
+    assert taken
     assert all(path.stat().st_mode & 0o044 == 0o044 for path in out.iterdir())

@@ -15,6 +15,8 @@ from appliance.config.yaml_marks import parse
 from appliance.setup.draft import written
 from appliance.setup.run import Wanted, run_setup
 from sensors.secret import Secret
+from sensors.settings import WindowShape
+from tests.analyzers.husk import lay, sized
 
 ANSWERS = """\
 site: plant-7
@@ -70,6 +72,26 @@ def test_answers_become_a_configuration_that_is_right(tmp_path: Path) -> None:
         "broker.lan", 8883, True, "omniwatch", Secret("geheim"),
     )  # fmt: skip
     assert found.mqtt.home_assistant == "homeassistant"
+
+
+def test_windows_that_nobody_has_spoken_of_are_as_the_model_was_taught(tmp_path: Path) -> None:
+    lay(tmp_path / "model", sized(4))
+    (tmp_path / "model" / "window.json").write_text('{"length": "4s", "every": "2s", "fps": 2, "longest_side": 224}')
+    assert setup(tmp_path)[0] == 0
+    hall, yard, ear = (sensor.settings.window for sensor in load(tmp_path / "box" / "appliance.yaml").sensors)
+    assert hall == WindowShape(length_s=4.0, every_s=2.0, fps=2, longest_side=224)
+    assert (ear.length_s, ear.every_s, ear.fps) == (4.0, 2.0, 2)
+    assert yard.longest_side == 320, "the owner's word"
+
+
+@pytest.mark.parametrize("said", ["{", "[]", '{"length": "8m"}', '{"longest_side": 225}', '{"pixels": 224}'])
+def test_a_model_that_says_nonsense_of_its_windows_leaves_them_as_they_would_be(tmp_path: Path, said: str) -> None:
+    lay(tmp_path / "model", sized(4))
+    (tmp_path / "model" / "window.json").write_text(said)
+    status, says = setup(tmp_path, ANSWERS.replace(", second_look: {model: other, band: 0.5}", ""))
+    assert status == 0
+    assert "window.json names no window that there can be" in says
+    assert load(tmp_path / "box" / "appliance.yaml").sensors[0].settings.window.longest_side == 576
 
 
 def test_the_answers_in_the_manual_are_right(tmp_path: Path) -> None:
