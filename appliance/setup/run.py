@@ -26,6 +26,9 @@ NOT_WRITTEN, MISTYPED, STOPPED = 1, 2, 130
 NO_TERMINAL = "setup asks questions, and nobody is at this terminal: run it in one, or give the answers in a file: omniwatch setup --answers FILE"
 
 
+START = "/opt/omniwatch/current/install"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """What was typed after `omniwatch setup`."""
@@ -58,7 +61,7 @@ def run_setup(wanted: Wanted, console: Console) -> int:
         return _fail("stopped: nothing was written", console, STOPPED)
     _tell(placed, wanted, answers, console)
     status = run_check(placed.configuration, console)
-    for line in _next(wanted.target, answers):
+    for line in next_steps(wanted.target, answers):
         console.print(escape(line), highlight=False, soft_wrap=True)
     return status
 
@@ -89,13 +92,16 @@ def _tell(placed: Placed, wanted: Wanted, answers: AnswersForm, console: Console
     console.print()
 
 
-def _next(target: Path, answers: AnswersForm) -> list[str]:
+def next_steps(target: Path, answers: AnswersForm) -> list[str]:
     """What to do now."""
     policy = next((policy for policies in answers.watch.values() for policy in policies), None)
     steps = {f"omniwatch doctor {target}": "opens each sensor, sends the broker a message that has to come back, looks at the machine"}
     if answers.judge.model:
         steps[f"omniwatch capacity {target}"] = "measures how many such sensors this box holds, in some minutes"
-    steps["systemctl enable --now omniwatch" if target == SYSTEM else f"omniwatch run {target}"] = "starts it"
+    if target == SYSTEM:
+        steps[START] = "checks once more, starts it, and has it start with the machine"
+    else:
+        steps[f"omniwatch run {target}"] = "starts it"
     if policy:
         config = "" if target == SYSTEM else f" --config {target}"
         steps[f"omniwatch test-alarm {policy}{config}"] = "the whole way of an alarm to people, marked as a test"

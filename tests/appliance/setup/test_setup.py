@@ -12,8 +12,10 @@ from typer.testing import CliRunner
 from appliance.cli import app
 from appliance.config.configuration import load
 from appliance.config.yaml_marks import parse
+from appliance.setup.answers import AnswersForm
+from appliance.setup.command import SYSTEM
 from appliance.setup.draft import written
-from appliance.setup.run import Wanted, run_setup
+from appliance.setup.run import Wanted, next_steps, run_setup
 from sensors.secret import Secret
 from sensors.settings import WindowShape
 from tests.analyzers.husk import lay, sized
@@ -92,6 +94,15 @@ def test_a_model_that_says_nonsense_of_its_windows_leaves_them_as_they_would_be(
     assert status == 0
     assert "window.json names no window that there can be" in says
     assert load(tmp_path / "box" / "appliance.yaml").sensors[0].settings.window.longest_side == 576
+
+
+def test_what_comes_next_on_an_installed_box_is_what_the_readme_says() -> None:
+    installed = [line.split("  ")[1] for line in next_steps(SYSTEM, AnswersForm.model_validate(parse(Path("answers.yaml"), ANSWERS).data))[2:]]
+    readme = (Path(__file__).parents[3] / "README.md").read_text()
+    *others, last = installed
+    assert [step for step in others if f"sudo {step} " not in readme and f"sudo {step}\n" not in readme] == []
+    assert last == "omniwatch test-alarm smoke-or-flame"
+    assert "omniwatch test-alarm " in readme
 
 
 def test_the_answers_in_the_manual_are_right(tmp_path: Path) -> None:
