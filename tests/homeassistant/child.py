@@ -1,7 +1,7 @@
 """A Home Assistant with nothing but its MQTT integration, that does what a person would. Runs on the Python that it needs, not on ours.
 
 `record.py` starts it: `child.py CONFIG_FOLDER PORT DESCRIPTION_FILE PICTURE_FILE SENSOR_PID`. It ends with 0 where all was as it should be; the
-picture is then what its image entity showed. The sensor's process is killed to see what becomes of it.
+picture is then what its image entity showed. The sensor's process is stopped for a while to see what becomes of it.
 """
 
 import asyncio
@@ -125,8 +125,9 @@ async def gone_and_back(hass: core.HomeAssistant, sensor_pid: int) -> None:
     """What the picture says while its camera is lost, and after it."""
     states: list[str] = []
     hass.bus.async_listen("state_changed", lambda event: states.append(event.data["new_state"].state) if event.data["entity_id"] == PICTURE else None)
-    os.kill(sensor_pid, signal.SIGKILL)
+    os.kill(sensor_pid, signal.SIGSTOP)
     await until(lambda: "unavailable" in states, "no picture of a camera that is lost")
+    os.kill(sensor_pid, signal.SIGCONT)
     await until(lambda: states[-1] != "unavailable", "a picture again")
 
 
