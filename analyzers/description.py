@@ -10,6 +10,8 @@ MAX_TEXT = 200
 """Characters of `what` and of `first`, at the very most."""
 MAX_WORDS = 18
 """Tokens of each of them that the model is asked for."""
+CAPTION_TOKENS = 64
+"""Of a Captioner's words, which become `what`."""
 MAX_TOKENS = 48
 """Of the whole answer, with what its form puts down beside the words: with a Qwen tokenizer it has fewer."""
 

@@ -37,6 +37,15 @@ class SecondLook:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Captioner:
+    """Another model, which says what is heard in hits of the ear alone."""
+
+    model: str
+    """Path of its folder."""
+    quantization: Quantization = Quantization.NF4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JudgeSettings:
     """The judge process's first message."""
 
@@ -51,6 +60,7 @@ class JudgeSettings:
     second_look: SecondLook | None = None
     describes: bool = False
     """Whether it will be asked to describe hits."""
+    captioner: Captioner | None = None
     still: float = 0.0
     """Levels of 255: pairs of frames in which less changes are left out of a window; 0: none."""
 

@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, NoReturn
 from analyzers.desk import Desk, Waiting
 from analyzers.interview import Answers, Batch, Cost, Forgo, Heard, JudgeCondition, JudgeNews, JudgeSettings, Said, Wish
 from analyzers.judgement import Cause
-from analyzers.omni.beside import plan_judge
+from analyzers.omni.beside import Beside, plan_judge
 from analyzers.omni.plan import ModelError, this_machine
 from sensors.wire import MAX_DATAGRAM_BYTES, Codec, WireError, receive
 
 if TYPE_CHECKING:  # torch takes seconds to load: not before the supervisor has been told that something happens
+    from analyzers.omni.captioner import Captioner
     from analyzers.omni.scribe import Scribe
     from analyzers.omni.second_look import SecondOpinion
     from analyzers.omni.weights import Loaded
@@ -105,7 +106,8 @@ def load(settings: JudgeSettings) -> "Loaded":
     os.environ["HF_HUB_OFFLINE"] = "1"  # before anything reads it: no library asks a hub for a kernel or a file, whoever started us
     # What can be told without torch is told at once.
     machine = this_machine(settings.device)
-    plan_judge(Path(settings.model), settings.quantization, machine, look=settings.second_look, describes=settings.describes)
+    beside = Beside(look=settings.second_look, captioner=settings.captioner)
+    plan_judge(Path(settings.model), settings.quantization, machine, beside, describes=settings.describes)
     for chatty in ("bitsandbytes", "transformers", "torch"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
     import torch  # noqa: PLC0415
@@ -131,14 +133,30 @@ def load_second(settings: JudgeSettings) -> "SecondOpinion | None":
     return SecondOpinion(weights.load(replace(settings, model=look.model, quantization=look.quantization, second_look=None, describes=False)), look)
 
 
-def new_scribe(end: socket.socket, loaded: "Loaded", settings: JudgeSettings) -> "Scribe":
+def load_captioner(settings: JudgeSettings) -> "Captioner | None":
+    """Load the model that says what is heard, where there is to be one, into what memory is left. ModelError where it does not fit."""
+    if settings.captioner is None:
+        return None
+    import torch  # noqa: PLC0415
+
+    from analyzers.omni import weights  # noqa: PLC0415
+    from analyzers.omni.captioner import Captioner  # noqa: PLC0415
+
+    torch.cuda.empty_cache()
+    other = replace(settings, model=settings.captioner.model, quantization=settings.captioner.quantization)
+    return Captioner(weights.load(other, captions=True))
+
+
+def new_scribe(end: socket.socket, loaded: "Loaded", settings: JudgeSettings, captioner: "Captioner | None") -> "Scribe":
     """Who takes what waits, and describes hits where that is wanted. ModelError where this model cannot."""
     from analyzers.omni.prompt import PromptError  # noqa: PLC0415
     from analyzers.omni.scribe import Scribe  # noqa: PLC0415
+    from analyzers.omni.second_step import Describer  # noqa: PLC0415
     from analyzers.omni.sight import Pairs  # noqa: PLC0415
 
     try:
-        return Scribe(loaded, Pairs(loaded.family), lambda news: say(end, SAYS.encode(news)), describes=settings.describes)
+        describer = Describer(loaded, captioner) if settings.describes else None
+        return Scribe(loaded, Pairs(loaded.family), lambda news: say(end, SAYS.encode(news)), describer)
     except PromptError as error:
         raise ModelError(f"this model cannot describe hits: {error}; write `describe: false`") from None
 
@@ -186,16 +204,18 @@ def main() -> None:
     try:
         loaded = load(settings)
         second = load_second(settings)
-        scribe = new_scribe(end, loaded, settings)
+        captioner = load_captioner(settings)
+        scribe = new_scribe(end, loaded, settings, captioner)
     except (ModelError, ImportError, MemoryError) as error:
         log.error("no judge: %s", error)  # noqa: TRY400 - it says what to do
         say(end, down(str(error) or "there is not enough memory"))
         raise SystemExit(1) from None
+    beside = {"second look": second.loaded if second else None, "captioner": captioner.loaded if captioner else None}
     ready = JudgeNews(
         condition=JudgeCondition.READY,
-        detail=f"second look: {second.loaded.fingerprint}"[:MAX_DETAIL] if second else "",
+        detail="; ".join(f"{what}: {each.fingerprint}" for what, each in beside.items() if each)[:MAX_DETAIL],
         model=loaded.fingerprint,
-        weight_bytes=loaded.weight_bytes + (second.loaded.weight_bytes if second else 0),
+        weight_bytes=loaded.weight_bytes + sum(each.weight_bytes for each in beside.values() if each),
         device=loaded.device.type,
     )
     say(end, SAYS.encode(ready))

@@ -227,6 +227,8 @@ def _model(configuration: Configuration, console: Console) -> None:
         console.print(f"Model: {escape(str(planned.first))}", highlight=False)
         if judge.second_look:
             console.print(f"Second look within {judge.second_look.band:g} of a threshold: {escape(str(planned.second))} beside it", highlight=False)
+        if planned.captioner:
+            console.print(f"What is heard is said by a captioner: {escape(str(planned.captioner))} beside it", highlight=False)
         for line in _untaught(configuration):
             console.print(f"[yellow]warning[/yellow]  {escape(line)}", highlight=False)
         _capacity(configuration, console)

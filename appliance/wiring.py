@@ -48,6 +48,7 @@ def judge_settings(judge: JudgeConfig) -> JudgeSettings | None:
         second_look=judge.second_look,
         still=judge.still,
         describes=judge.describes,
+        captioner=judge.captioner,
     )
 
 

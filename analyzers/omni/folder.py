@@ -90,11 +90,15 @@ class ModelFolder:
         return f"{self.path.name} {self.digest()}, {quantization.value}, {versions}, {device}"
 
 
-def read(path: Path) -> ModelFolder:
-    """What lies in `path`. ModelError, saying what to do, where it is not the complete folder of a model that can judge."""
+def read(path: Path, *, captions: bool = False) -> ModelFolder:
+    """What lies in `path`. ModelError, saying what to do, where it is not the complete folder of a model that can judge, or that `captions`."""
     thinker = _thinker(path)
     quantization, source = _record(path)
-    thinks = _thinks(path, source)
+    kind = _kind(path, source)
+    if captions and kind != "captioner":
+        raise ModelError(f"{path} is no Captioner model, by its name; take Qwen3-Omni-30B-A3B-Captioner")
+    if not captions:
+        _refuse(path, kind)
     for needed, what in ((TOKENIZERS, "tokenizer"), (EXTRACTORS, "feature extractor")):
         if not any((path / name).is_file() for name in needed):
             raise ModelError(f"{path} has no {what} ({' or '.join(needed)}); download the folder again, whole")
@@ -103,14 +107,16 @@ def read(path: Path) -> ModelFolder:
             _json(path / name)  # the libraries' own complaints about half a file come late, and say little
     shards = _shards(path)
     tensors = {name: stored for shard in shards for name, stored in _header(shard).items()}
-    return ModelFolder(path=path, thinker=thinker, shards=shards, tensors=tensors, quantization=quantization, thinks=thinks)
+    return ModelFolder(path=path, thinker=thinker, shards=shards, tensors=tensors, quantization=quantization, thinks=kind == "thinking")
 
 
 def sketch(path: Path) -> ModelFolder:
     """As `read`, but where there are no weights at all the configuration is enough: a model can be planned before it is downloaded."""
     if any((path / name).exists() for name in (INDEX, WEIGHTS)):
         return read(path)
-    return ModelFolder(path=path, thinker=_thinker(path), shards=(), tensors={}, thinks=_thinks(path, ""))
+    thinker, kind = _thinker(path), _kind(path, "")
+    _refuse(path, kind)
+    return ModelFolder(path=path, thinker=thinker, shards=(), tensors={}, thinks=kind == "thinking")
 
 
 def _thinker(path: Path) -> Mapping[str, Any]:
@@ -141,16 +147,19 @@ def _own(path: Path, config: dict[str, Any]) -> object:
     raise ModelError(f"{path} {said}, which cannot judge here; {known} models can: {TAKE}")
 
 
-def _thinks(path: Path, source: str) -> bool:
-    """Whether this is a Thinking model, by its name or that of the `source` it was packed from. ModelError where it is a Captioner."""
+def _kind(path: Path, source: str) -> str:
+    """`captioner`, `thinking` or nothing: which sibling it is, by its name or that of the `source` it was packed from."""
     # A folder of the hub's cache is called by a hash, and the model's name stands two levels above.
     for name in (source, *path.resolve().parts[-3:]):
-        found = re.search(r"omni.*(captioner|thinking)", name.lower())
-        if found and found[1] == "captioner":
-            raise ModelError(f"{path} is a Captioner model: {CAPTIONER}; {TAKE}")
-        if found:
-            return True
-    return False
+        if found := re.search(r"omni.*(captioner|thinking)", name.lower()):
+            return found[1]
+    return ""
+
+
+def _refuse(path: Path, kind: str) -> None:
+    """ModelError where this sibling cannot judge."""
+    if kind == "captioner":
+        raise ModelError(f"{path} is a Captioner model: {CAPTIONER} (it can be `judge.describe.captioner`); {TAKE}")
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -25,6 +25,8 @@ BLOCKS_A_STEP = 256
 """Scales that share a step where they are in eight bits themselves."""
 RESERVE_BYTES = 700_000_000
 """Left for the system and for the sensors."""
+CAPTIONED_S = 60.0
+"""The longest sound that is captioned: that of the longest window."""
 SLACK = 0.01
 """How far the bytes of a part may be from the plan."""
 
@@ -81,13 +83,15 @@ class Plan:
         )
 
 
-def plan(folder: Path, quantization: Quantization, machine: Machine | None = None, *, describes: bool = False) -> Plan:
+def plan(folder: Path, quantization: Quantization, machine: Machine | None = None, *, describes: bool = False, captions: bool = False) -> Plan:
     """The plan of the model in `folder` on this machine. ModelError where it is missing, incomplete, of a kind that cannot judge, or too big.
 
-    `describes`: it will describe hits as well.
+    `describes`: it will describe hits as well; `captions`: it is a Captioner, which hears one sound at a time and judges nothing.
     """
-    found = read(folder)
-    made = survey(found, quantization, machine or this_machine(), Occasion(described=describes, family=found.family).batched())
+    found = read(folder, captions=captions)
+    judges = Occasion(described=describes, family=found.family).batched()
+    hears = Occasion(pairs=0, sound_s=CAPTIONED_S, policies=0, described=True, family=found.family)
+    made = survey(found, quantization, machine or this_machine(), hears if captions else judges)
     if not made.fits:
         raise ModelError(f"{folder} is too big for this machine: {made}; {advice(found, made)}")
     return made

@@ -41,17 +41,20 @@ class Scribe:
     """Hands out batches, and writes while there is none."""
 
     def __init__(
-        self, loaded: Loaded, pairs: Pairs, say: Callable[[Perceived | WishEnded], None], *, describes: bool, share: Share | None = None
+        self,
+        loaded: Loaded,
+        pairs: Pairs,
+        say: Callable[[Perceived | WishEnded], None],
+        describer: Describer | None,
+        *,
+        share: Share | None = None,
     ) -> None:
-        """Reads the vocabulary, where it `describes`: seconds of work. PromptError where the tokenizer has no single token for a label.
-
-        `pairs`: what is known of pictures, which the judge shares.
-        """
+        """`pairs`: what is known of pictures, which the judge shares. Without a `describer` nothing is described."""
         self.loaded = loaded
         self.pairs = pairs
         self._say = say
         self._share = share or Share()
-        self._describer = Describer(loaded) if describes else None
+        self._describer = describer
         self._work: _Work | None = None
 
     def next_batch(self, waiting: Waiting) -> tuple[Batch, Desk]:

@@ -18,6 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from analyzers.description import MAX_TEXT, MAX_WORDS, Description, Third, is_plain
 from analyzers.judge import Question
+from analyzers.omni.captioner import Captioner
 from analyzers.omni.media import Grid, mel, sight_tokens
 from analyzers.omni.reader import NOTHING_YET, Reader
 from analyzers.omni.sight import Pairs
@@ -38,12 +39,12 @@ WRITE = HIT + 'In {language} and in a few words: what is there, and what is to b
 HEARD = HIT + 'In {language} and in a few words: what is heard, and what is to be done first? Answer as JSON: "what" and "first".'
 """Of a window without a picture."""
 ITS_LANGUAGE = "the language of that question"
-GRAMMAR = rf"""
+RULES = rf"""
 start: "{{\"what\": \"" what "\", \"first\": \"" first "\"}}"
-what[max_tokens={MAX_WORDS}]: TEXT
 first[max_tokens={MAX_WORDS}]: TEXT
 TEXT: /([^"\\\p{{C}}\p{{Z}}]| ){{1,{MAX_TEXT}}}/
 """
+GRAMMAR = f"{RULES}what[max_tokens={MAX_WORDS}]: TEXT\n"
 MAX_MOMENTS = 9
 """Moments that are told apart: numbers of one digit. A longer window's pairs are taken together."""
 
@@ -112,13 +113,17 @@ def _pair(window: Window) -> timedelta:
 class Describer:
     """Describes hits, with the model that the judge has loaded. Only the thread that judges may use it."""
 
-    def __init__(self, loaded: Loaded) -> None:
-        """Read the vocabulary: seconds of work. PromptError where the tokenizer has no single token for a label."""
+    def __init__(self, loaded: Loaded, captioner: Captioner | None = None) -> None:
+        """Read the vocabulary: seconds of work. PromptError where the tokenizer has no single token for a label.
+
+        `captioner` says what is heard, where there is one and no picture.
+        """
         self._loaded = loaded
+        self._captioner = captioner
         prompt = loaded.prompt
         self._thirds = [prompt.labels((third.value, third.capitalize(), f" {third}", f" {third.capitalize()}")) for third in Third]
         self._numbers = [prompt.labels((str(number),)) for number in range(1, MAX_MOMENTS + 1)]
-        vocabulary = Vocabulary(loaded)
+        self._vocabulary = vocabulary = Vocabulary(loaded)
         self._writer = Writer(vocabulary, GRAMMAR)
         self._transcriber = Transcriber(loaded, vocabulary)
 
@@ -146,13 +151,25 @@ class Describer:
             pair = self._since(reader, hit.policy, hit.grid[0])
             since = None if pair is None else hit.window.start.plus(pair * _pair(hit.window))
             yield Step()
-        writing = self._writer.write(reader, self._asked(wording(hit, language)))
+        writer = (yield from self._after_caption(hit)) or self._writer
+        writing = writer.write(reader, self._asked(wording(hit, language)))
         while True:
             try:
                 yield Step(word=next(writing))
             except StopIteration as end:
                 texts = checked(end.value.text)
                 return Description(what=texts[0], first=texts[1], where=where, since=since) if texts else None
+
+    def _after_caption(self, hit: Hit) -> Generator[Step, None, Writer | None]:
+        """A writer whose answer begins with what a Captioner hears; None where none is to say it, or it says nothing."""
+        if self._captioner is None or hit.grid or hit.sound is None:
+            return None
+        writing = self._captioner.caption(hit.sound)
+        while True:
+            try:
+                yield Step(word=next(writing))
+            except StopIteration as end:
+                return Writer(self._vocabulary, captioned(end.value)) if end.value else None
 
     def _asked(self, text: str) -> tuple[int, ...]:
         return self._loaded.prompt.asked(" ".join(text.split()))
@@ -173,6 +190,11 @@ def read_hit(loaded: Loaded, hit: Hit) -> Reader:
     branch = prompt.branch(sight_tokens(hit.grid) if hit.grid else 0)
     row = lay_out(root, [Branch(tokens=branch, grid=hit.grid, leaves=NOTHING_YET)], hit.step)
     return Reader(loaded, row, Media(sights=(hit.seen,) if hit.seen else (), sounds=(hit.sound,) if hit.sound is not None else ()))
+
+
+def captioned(what: str) -> str:
+    """The grammar where it is known already what is heard. `what` has neither quotes nor escapes."""
+    return f'{RULES}what: "{what}"\n'
 
 
 def wording(hit: Hit, language: str = "") -> str:

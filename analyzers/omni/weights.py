@@ -55,14 +55,14 @@ class Loaded:
         return torch.cuda.memory_reserved(self.device) if self.device.type == "cuda" else 0
 
 
-def load(settings: JudgeSettings) -> Loaded:
-    """Load what the settings say. ModelError, with what to do, where that cannot be."""
+def load(settings: JudgeSettings, *, captions: bool = False) -> Loaded:
+    """Load what the settings say, which judges, or `captions`. ModelError, with what to do, where that cannot be."""
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     path = Path(settings.model)
     device = _device(settings.device)
-    planned = plan(path, settings.quantization, _free(device), describes=settings.describes)
-    found = read(path)
+    planned = plan(path, settings.quantization, _free(device), describes=settings.describes, captions=captions)
+    found = read(path, captions=captions)
     try:
         model = _thinker(found, settings.quantization, device)
         tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)

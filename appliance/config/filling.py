@@ -8,7 +8,6 @@ from typing import Any
 from pydantic import ValidationError
 
 from appliance.config.form_errors import problems
-from appliance.config.judge_form import JudgeChoice
 from appliance.config.policy_form import Entry
 from appliance.config.problems import Problem
 from appliance.config.references import Known
@@ -60,7 +59,7 @@ def _known(data: Mapping[str, Any], form: SiteForm, left: Mapping[str, Any]) -> 
         sensors=by_name,
         policies=frozenset(str(name) for name in named if name is not None),
         modes=form.modes,
-        describes=(form.judge.kind is JudgeChoice.OMNI and form.judge.describe is not None) or ("judge" in data and "judge" not in left),
+        describes=form.judge.describes or ("judge" in data and "judge" not in left),
     )
 
 

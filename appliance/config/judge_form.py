@@ -1,19 +1,19 @@
 """What an owner writes of the judge, and what it means: who answers, in how much time and memory, and whether hits are described."""
 
 import os
-import re
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from analyzers.interview import Quantization, SecondLook
+from analyzers.interview import Captioner, Quantization, SecondLook
 from analyzers.judgement import JudgeKind
-from analyzers.omni.beside import Plans, plan_judge
+from analyzers.omni.beside import Beside, Plans, plan_judge
 from analyzers.omni.plan import this_machine
+from appliance.config.describe_form import DescribeForm
 from appliance.config.form import Bytes, FilePath, Form, Switched, Wait, Whole
 from appliance.config.second_look_form import SecondLookForm
 
@@ -38,20 +38,6 @@ class Device(StrEnum):
     AUTO = "auto"
     CPU = "cpu"
     CUDA = "cuda"
-
-
-def read_language(text: str) -> str:
-    """The name of a language."""
-    if not re.fullmatch(r"[^\W\d_]+([ -][^\W\d_]+){0,3}", text) or len(text) > 40:
-        raise ValueError("write the language's name in words, like German or Deutsch")
-    return text
-
-
-class DescribeForm(Form):
-    """How alarms are described."""
-
-    language: Annotated[str, AfterValidator(read_language)] = ""
-    """In which: its name, like German. Default: in that of the policy's question."""
 
 
 class JudgeForm(Form):
@@ -88,6 +74,11 @@ class JudgeForm(Form):
     """`true`: as its alarm opens, the model says in a few words what there is and what to do first, in the language of the question, as an
     update behind the first message. In another language: `{language: German}`. A change of `true` to `false` or back loads the model anew."""
 
+    @property
+    def describes(self) -> bool:
+        """Whether there is a model, and it describes its alarms."""
+        return self.describe is not None and self.kind is JudgeChoice.OMNI
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgeConfig:
@@ -113,12 +104,15 @@ class JudgeConfig:
     """Whether it describes what opened an alarm."""
     language: str = ""
     """In which; empty: in that of the policy's question."""
+    captioner: Captioner | None = None
+    """Who says what is heard in alarms of the ear alone; None: the model itself."""
 
     def plans(self) -> Plans | None:
         """What it takes on this machine; None where cues alone judge. ModelError where its model is not there or cannot judge here."""
         if self.model is None:
             return None
-        return plan_judge(self.model, self.quantization, this_machine(self.device), look=self.second_look, describes=self.describes)
+        beside = Beside(look=self.second_look, captioner=self.captioner)
+        return plan_judge(self.model, self.quantization, this_machine(self.device), beside, describes=self.describes)
 
 
 def judge_config(form: JudgeForm, folder: Path) -> JudgeConfig:
@@ -137,6 +131,7 @@ def judge_config(form: JudgeForm, folder: Path) -> JudgeConfig:
         fallback=form.fallback is StandIn.CUES,
         second_look=form.second_look.look(folder, form.deadline) if form.second_look else None,
         still=form.skip_still or 0.0,
-        describes=form.describe is not None and is_omni,
+        describes=form.describes,
         language=form.describe.language if form.describe else "",
+        captioner=form.describe.captioner.captioner(folder) if is_omni and form.describe and form.describe.captioner else None,
     )

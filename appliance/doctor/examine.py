@@ -100,6 +100,7 @@ class _Configured:
         if planned is None:
             return Finding(what="model", health=Health.OK, says="none: cues alone judge")
         beside = f"; second look: {planned.second} beside it" if planned.second else ""
+        beside += f"; captioner: {planned.captioner} beside it" if planned.captioner else ""
         return Finding(what="model", health=Health.OK, says=f"{planned.first}{beside}")
 
     def _blanks(self) -> Iterator[Finding]:

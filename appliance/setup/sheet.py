@@ -115,5 +115,6 @@ def _absolute(form: AnswersForm, folder: Path) -> AnswersForm:
     judge, look = form.judge, form.judge.second_look
     judge = judge.model_copy(update={"model": str(folder / judge.model)}) if judge.model else judge
     judge = judge.model_copy(update={"second_look": look.model_copy(update={"model": str(folder / look.model)})}) if look else judge
+    judge = judge.model_copy(update={"describe": judge.describe.within(folder)}) if judge.describe else judge
     mqtt = form.mqtt.model_copy(update={"ca": str(folder / form.mqtt.ca)}) if form.mqtt and form.mqtt.ca else form.mqtt
     return form.model_copy(update={"sensors": sensors, "judge": judge, "mqtt": mqtt, "state": str(folder / form.state)})

@@ -16,6 +16,7 @@ from analyzers.interview import (
     Answers,
     Ask,
     Batch,
+    Captioner,
     Detach,
     Heard,
     JudgeCondition,
@@ -172,12 +173,14 @@ def test_answers_that_are_too_large_for_a_datagram_come_in_several(process: Proc
     assert sum(answers.cost.media_tokens for answers in found) == 2 * 2 * 3 + 26
 
 
-def test_answers_in_doubt_are_those_of_the_second_model(
+def test_answers_in_doubt_are_those_of_the_second_model_and_a_captioner_hears_for_the_first(
     process: Process, tiny_folder: Path, tmp_path: Path, make_scene: Callable[..., Scene]
 ) -> None:
     thinking = Path(shutil.copytree(tiny_folder, tmp_path / "Qwen3-Omni-tiny-Thinking"))
     scene = make_scene()
-    process.tell(JudgeSettings(model=str(tiny_folder), device="cpu", second_look=SecondLook(model=str(thinking), band=10.0)))
+    ear = Path(shutil.copytree(tiny_folder, tmp_path / "Qwen3-Omni-tiny-Captioner"))
+    look, captioner = SecondLook(model=str(thinking), band=10.0), Captioner(model=str(ear))
+    process.tell(JudgeSettings(model=str(tiny_folder), device="cpu", second_look=look, describes=True, captioner=captioner))
     sure = replace(GLASS, threshold=1 - 1e-12)
     process.tell(Policies(first=True, policies=(sure, PERSON)))
     process.tell(scene.layout, scene.memory)
@@ -188,6 +191,13 @@ def test_answers_in_doubt_are_those_of_the_second_model(
     (found,) = process.answers()
     doubtful, certain = (each.fingerprint.model for each in found.judgements if each.fingerprint)
     assert (doubtful.split()[0], certain) == ("Qwen3-Omni-tiny-Thinking", news.model)
+    assert "; captioner: Qwen3-Omni-tiny-Captioner " in news.detail
+    heard = replace(GLASS, senses=frozenset({Sense.SOUND}))
+    process.tell(Policies(first=True, policies=(heard,)))
+    process.tell(Wish(id=1, ask=ask(scene, [heard]), until_ns=2**62))
+    said = [SAYS.decode(process.end.recv(MAX_DATAGRAM_BYTES)) for _ in range(2)]
+    assert isinstance(said[-1], WishEnded)
+    assert said[-1].description
 
 
 @pytest.fixture

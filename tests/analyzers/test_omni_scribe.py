@@ -14,6 +14,7 @@ from analyzers.description import Undescribed  # noqa: E402
 from analyzers.desk import Desk  # noqa: E402
 from analyzers.interview import Ask, Batch, Forgo, Perceived, Wish, WishEnded  # noqa: E402
 from analyzers.omni.scribe import Scribe  # noqa: E402
+from analyzers.omni.second_step import Describer  # noqa: E402
 from analyzers.omni.sight import Pairs  # noqa: E402
 from analyzers.policy import Policy  # noqa: E402
 from analyzers.share import Share  # noqa: E402
@@ -38,7 +39,7 @@ class Room:
         self.then: list[Batch | Wish | Forgo] = []
         self.waiting: queue.Queue[tuple[Batch | Wish | Forgo, Desk]] = queue.Queue()
         self.desk = Desk(policies={asked.id: asked}, slots={scene.sensor: scene.slots})
-        self.scribe = Scribe(loaded, Pairs(loaded.family), self._hear, describes=describes, share=share)
+        self.scribe = Scribe(loaded, Pairs(loaded.family), self._hear, Describer(loaded) if describes else None, share=share)
         self.window = scene.window((0, 1, 2))
         self.ask = Ask(window=self.window, view=scene.whole, policies=(asked.id,))
 

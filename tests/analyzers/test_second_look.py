@@ -10,9 +10,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from analyzers.interview import Captioner as CaptionerModel  # noqa: E402
 from analyzers.interview import JudgeSettings, Look, Quantization, SecondLook  # noqa: E402
 from analyzers.judge import Question  # noqa: E402
-from analyzers.omni.beside import plan_judge  # noqa: E402
+from analyzers.omni.beside import Beside, plan_judge  # noqa: E402
 from analyzers.omni.folder import ModelError  # noqa: E402
 from analyzers.omni.judge import OmniJudge  # noqa: E402
 from analyzers.omni.plan import Machine, plan  # noqa: E402
@@ -121,10 +122,25 @@ def test_a_second_model_is_planned_in_the_memory_that_the_first_leaves(tmp_path:
     look = SecondLook(model=str(other))
     large, small = (Machine(device="cuda", memory_bytes=size) for size in (80_000_000_000, 40_000_000_000))
     first = plan(one, Quantization.NF4, large)
-    both = plan_judge(one, Quantization.NF4, large, look=look, describes=False)
+    both = plan_judge(one, Quantization.NF4, large, Beside(look=look), describes=False)
     assert both.first == first
     assert both.second
     assert both.second.machine.memory_bytes == 80_000_000_000 - first.weight_bytes - first.work_bytes
     assert both.peak_bytes == pytest.approx(2 * first.weight_bytes + 2 * first.work_bytes + 500_000_000, rel=0.01)
-    with pytest.raises(ModelError, match=r"judge\.second_look, in what judge\.model leaves of the memory: .*Thinking is too big for this machine"):
-        plan_judge(one, Quantization.NF4, small, look=look, describes=False)
+    with pytest.raises(ModelError, match=r"judge\.second_look, in what the others leave of the memory: .*Thinking is too big for this machine"):
+        plan_judge(one, Quantization.NF4, small, Beside(look=look), describes=False)
+
+
+def test_a_captioner_is_planned_in_the_memory_that_is_left_then(tmp_path: Path) -> None:
+    one, other, ear = (lay(tmp_path / f"Qwen3-Omni-30B-A3B-{kind}") for kind in ("Instruct", "Thinking", "Captioner"))
+    large, small = (Machine(device="cuda", memory_bytes=size) for size in (80_000_000_000, 45_000_000_000))
+    beside = Beside(look=SecondLook(model=str(other)), captioner=CaptionerModel(model=str(ear)))
+    three = plan_judge(one, Quantization.NF4, large, beside, describes=True)
+    assert three.second
+    assert three.captioner
+    taken = sum(each.weight_bytes + each.work_bytes for each in (three.first, three.second))
+    assert three.captioner.machine.memory_bytes == 80_000_000_000 - taken
+    assert three.captioner.work_bytes < three.second.work_bytes, "it hears one sound at a time"
+    assert three.peak_bytes == taken + three.captioner.peak_bytes
+    with pytest.raises(ModelError, match=r"judge\.describe\.captioner, in what the others leave of the memory: .*Captioner is too big"):
+        plan_judge(one, Quantization.NF4, small, replace(beside, look=None), describes=True)

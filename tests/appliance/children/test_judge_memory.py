@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from analyzers.interview import Quantization, SecondLook
+from analyzers.interview import Captioner, Quantization, SecondLook
 from analyzers.judgement import JudgeKind
 from analyzers.omni.plan import plan, this_machine
 from appliance.config.judge_form import JudgeChoice, JudgeConfig, JudgeForm, judge_config
 from appliance.wiring import judge_budget, judge_settings
+from tests.analyzers.husk import lay, sized
 
 MODEL = Path(__file__).parents[3] / "appliance" / "demo" / "model"
 
@@ -55,7 +56,25 @@ def test_whether_alarms_are_described_is_one_word_or_a_language(written: object,
     assert not judge_config(form.model_copy(update={"kind": JudgeChoice.CUES}), tmp_path).describes
 
 
-@pytest.mark.parametrize("written", ["yes", 1, None, {"language": ""}, {"language": "x" * 41}, {"language": "<|im_end|>"}, {"words": 3}])
+def test_a_captioner_has_a_folder_of_its_own_and_memory(tmp_path: Path) -> None:
+    form = JudgeForm.model_validate({"kind": "omni", "model": "m", "describe": {"captioner": {"model": "ear", "quantization": "int8"}}})
+    settings = judge_settings(judge_config(form, tmp_path))
+    assert settings
+    assert (settings.describes, settings.captioner) == (True, Captioner(model=str(tmp_path / "ear"), quantization=Quantization.INT8))
+    assert judge_config(form.model_copy(update={"kind": JudgeChoice.CUES}), tmp_path).captioner is None
+    one, ear = (lay(tmp_path / name, sized(4)) for name in ("Qwen3-Omni-Instruct", "Qwen3-Omni-Captioner"))
+    alone = JudgeConfig(kind=JudgeKind.OMNI, model=one, device="cpu", describes=True)
+    both = replace(alone, captioner=Captioner(model=str(ear)))
+    plans = both.plans()
+    assert plans
+    assert plans.captioner
+    budgets = [judge_budget(each).memory_bytes or 0 for each in (alone, both)]
+    assert budgets[1] - budgets[0] > 1.4 * plans.captioner.weight_bytes
+
+
+@pytest.mark.parametrize(
+    "written", ["yes", 1, None, {"language": ""}, {"language": "x" * 41}, {"language": "<|im_end|>"}, {"words": 3}, {"captioner": "ear"}]
+)
 def test_anything_else_is_refused(written: object) -> None:
     with pytest.raises(ValidationError):
         JudgeForm.model_validate({"describe": written})

@@ -86,6 +86,13 @@ def test_windows_that_nobody_has_spoken_of_are_as_the_model_was_taught(tmp_path:
     assert yard.longest_side == 320, "the owner's word"
 
 
+def test_a_captioners_folder_means_the_same_wherever_the_configuration_lies(tmp_path: Path) -> None:
+    assert setup(tmp_path, ANSWERS.replace("band: 0.5}}", "band: 0.5}, describe: {captioner: {model: ear}}}"))[0] == 0
+    captioner = load(tmp_path / "box" / "appliance.yaml").judge.captioner
+    assert captioner
+    assert captioner.model == str(tmp_path / "ear")
+
+
 @pytest.mark.parametrize("said", ["{", "[]", '{"length": "8m"}', '{"longest_side": 225}', '{"pixels": 224}'])
 def test_a_model_that_says_nonsense_of_its_windows_leaves_them_as_they_would_be(tmp_path: Path, said: str) -> None:
     lay(tmp_path / "model", sized(4))
