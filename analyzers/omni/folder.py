@@ -110,6 +110,11 @@ def read(path: Path, *, captions: bool = False) -> ModelFolder:
     return ModelFolder(path=path, thinker=thinker, shards=shards, tensors=tensors, quantization=quantization, thinks=kind == "thinking")
 
 
+def is_captioner(path: Path) -> bool:
+    """Whether it is one, by its name. ModelError where its record cannot be read."""
+    return _kind(path, _record(path)[1]) == "captioner"
+
+
 def sketch(path: Path) -> ModelFolder:
     """As `read`, but where there are no weights at all the configuration is enough: a model can be planned before it is downloaded."""
     if any((path / name).exists() for name in (INDEX, WEIGHTS)):

@@ -12,7 +12,7 @@ import transformers
 from analyzers.interview import Quantization
 from analyzers.omni import artefact
 from analyzers.omni.artefact import Record
-from analyzers.omni.folder import FORMAT, ModelError, ModelFolder, read
+from analyzers.omni.folder import FORMAT, ModelError, ModelFolder, is_captioner, read
 from analyzers.omni.machine import Machine, free_bytes
 from analyzers.omni.plan import QUANTIZED, Plan, amount, survey
 from analyzers.omni.weights import from_source, verify
@@ -25,7 +25,7 @@ CHUNK_BYTES = 16 << 20
 def quantize(source: Path, out: Path, quantization: Quantization, told: Told) -> Record:
     """Make `out`, a folder that is not there yet. ModelError, with what to do, where that cannot be; then nothing is left of it."""
     transformers.logging.disable_progress_bar()
-    found = read(source)
+    found = read(source, captions=is_captioner(source))
     number = _number(found)
     machine = Machine(device="host" if number is torch.bfloat16 else "cpu", memory_bytes=free_bytes())
     planned = _planned(found, out, quantization, machine)

@@ -8,6 +8,7 @@ What is written is held to a grammar: an object of two strings of bounded length
 one, a transcript is written behind that, and nothing of it can cost the description.
 """
 
+import logging
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -31,6 +32,8 @@ from analyzers.policy import Policy
 from sensors.moment import NANOSECONDS
 from sensors.slots import Slots
 from sensors.window import Sense, Window
+
+log = logging.getLogger("omniwatch.judge")
 
 HIT = "The answer to this was yes: {ask} "
 WHERE = HIT + "In which third of the picture is it, left, middle or right? Answer with one word."
@@ -161,7 +164,7 @@ class Describer:
                 return Description(what=texts[0], first=texts[1], where=where, since=since) if texts else None
 
     def _after_caption(self, hit: Hit) -> Generator[Step, None, Writer | None]:
-        """A writer whose answer begins with what a Captioner hears; None where none is to say it, or it says nothing."""
+        """A writer whose answer begins with what a Captioner hears; None where none is to say it, or it says nothing, or it fails."""
         if self._captioner is None or hit.grid or hit.sound is None:
             return None
         writing = self._captioner.caption(hit.sound)
@@ -170,6 +173,9 @@ class Describer:
                 yield Step(word=next(writing))
             except StopIteration as end:
                 return Writer(self._vocabulary, captioned(end.value)) if end.value else None
+            except RuntimeError as error:  # what torch raises, out of memory included
+                log.error("the captioner failed, and the judge's own model says what is heard: %s", str(error)[:300])  # noqa: TRY400 - no trace
+                return None
 
     def _asked(self, text: str) -> tuple[int, ...]:
         return self._loaded.prompt.asked(" ".join(text.split()))

@@ -172,6 +172,16 @@ def test_a_thinking_model_stays_one_when_it_is_packed_and_is_another_judge(
     assert plain.fingerprint.model != whole.fingerprint.model
 
 
+def test_a_captioner_is_packed_as_one(tiny_folder: Path, tmp_path: Path) -> None:
+    ear = Path(shutil.copytree(tiny_folder, tmp_path / "Qwen3-Omni-30B-A3B-Captioner"))
+    quantize(ear, tmp_path / "packed", Quantization.NF4, quiet)
+    packed = JudgeSettings(model=str(tmp_path / "packed"), quantization=Quantization.NF4, device="cpu")
+    whole = JudgeSettings(model=str(ear), quantization=Quantization.NONE, device="cpu")
+    assert load(packed, captions=True).weight_bytes < load(whole, captions=True).weight_bytes
+    with pytest.raises(ModelError, match="is a Captioner model"):
+        load(packed)
+
+
 def test_a_captioner_is_not_hidden_by_being_packed(copied: Path) -> None:
     rewrite_record(copied, source="Qwen3-Omni-30B-A3B-Captioner")
     with pytest.raises(ModelError, match="is a Captioner model"):

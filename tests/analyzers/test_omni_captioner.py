@@ -1,7 +1,7 @@
 """A Captioner hears a sound and no word, and what it says is bounded; it says what is heard in hits of the ear, and in no others."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,6 +78,22 @@ def test_it_says_what_is_heard_and_the_judges_own_model_what_to_do(loaded: "Load
     by_it, alone = described(loaded, captioner, scene, GLASS), described(loaded, None, scene, GLASS)
     assert by_it.what == said != alone.what
     assert by_it.first.isprintable()
+
+
+class Breaks(Captioner):
+    """One that has no memory left behind its first step."""
+
+    def caption(self, sound: "NDArray[np.float32]") -> Generator[bool, None, str]:
+        yield next(super().caption(sound))
+        raise torch.OutOfMemoryError("no memory is left")
+
+
+def test_where_it_fails_the_judges_own_model_says_what_is_heard(
+    loaded: "Loaded", captions: "Loaded", make_scene: Callable[..., Scene], caplog: pytest.LogCaptureFixture
+) -> None:
+    scene = make_scene()
+    assert described(loaded, Breaks(captions), scene, GLASS) == described(loaded, None, scene, GLASS)
+    assert "the captioner failed" in caplog.text
 
 
 def test_it_is_given_a_sound_and_no_word(captions: "Loaded") -> None:
