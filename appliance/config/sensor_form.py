@@ -167,7 +167,7 @@ class SensorForm(Form):
     zones: dict[Id, Polygon] = Field(default={}, max_length=16)
     """Named polygons of points `[x, y]`, shares of the picture. A policy with a `zone` is asked about the picture cropped to it."""
     sound: SoundUse = SoundUse.JUDGE
-    """`judge` listens and keeps nothing, `off` does not listen, `keep` adds sound to evidence."""
+    """`judge` listens and keeps nothing, `off` does not listen, `keep` adds sound to evidence, and lets policies have a `transcript`."""
     evidence: EvidenceUse = EvidenceUse.ON
     """`on` keeps a clip of each alarm, with masks burnt in; `original` keeps what is under the masks as well; `off` keeps nothing."""
     gate: GateForm | None = None
