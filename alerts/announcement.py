@@ -16,6 +16,7 @@ MAX_TEXT = 240
 """Characters: some 20 s of speech."""
 MAX_SAID = 64
 """Texts that are remembered for not saying them again."""
+TEST = "Test. {}"
 SCORE = re.compile(r" \(score [^()]+\)")
 """In a summary: a figure for eyes."""
 PHONEMES = re.compile(r"\[\[|\]\]")
@@ -25,7 +26,12 @@ PHONEMES = re.compile(r"\[\[|\]\]")
 def text_of(alert: Alert, phrases: Mapping[PolicyId, str]) -> str:
     """What is said of an alert: its policy's own phrase, else its summary. A test says so first."""
     phrase = phrases.get(alert.policy) or SCORE.sub("", alert.summary)
-    return spoken(f"Test. {phrase}" if alert.test else phrase)
+    return spoken(TEST.format(phrase) if alert.test else phrase)
+
+
+def texts_of(phrases: Mapping[PolicyId, str]) -> tuple[str, ...]:
+    """All that is known beforehand of what will be said: each phrase, and behind them each as a test says it."""
+    return tuple(dict.fromkeys(spoken(form.format(phrase)) for form in ("{}", TEST) for phrase in phrases.values()))
 
 
 def spoken(text: str) -> str:

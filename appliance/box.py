@@ -204,7 +204,7 @@ class Box:
             await asyncio.sleep(due - loop.time())
             self._metrics.loop_lag.observe(max(0.0, loop.time() - due))
             await self._health.second(self._pipeline, self._watch, self._clock.now())
-            self._report.gauge(self._store.statistics())
+            self._report.gauge(self._store.statistics(), self._telling)
             self._keeping.gauge()
             self._pulse.beat("second")
             if not self._telling.channels:

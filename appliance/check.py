@@ -11,11 +11,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from alerts.channels.people import INSTALL
+from alerts.channels.speech import Engine
 from alerts.facts import listed
 from analyzers.judgement import JudgeKind
 from analyzers.omni.family import QWEN3_OMNI, Family
 from analyzers.omni.folder import sketch
 from analyzers.omni.plan import ModelError
+from analyzers.omni.talker_plan import plan_beside
 from appliance.blank.findings import ADVICE
 from appliance.blank.kept import kept_flags
 from appliance.capacity.conditions import conditions_of, judged_sensors
@@ -55,6 +57,7 @@ def run_check(path: Path, console: Console) -> int:
     for line in _evidence(configuration):
         console.print(line, highlight=False)
     _model(configuration, console)
+    _voice(configuration, console)
     for warning in found.warnings:
         console.print(f"[yellow]warning[/yellow]  {escape(warning)}", highlight=False)
     return 0
@@ -195,7 +198,9 @@ def _told(configuration: Configuration) -> Iterator[str]:
     if speech := configuration.speech:
         quiet = ", in quiet hours critical ones alone" if speech.quiet else ""
         hearers = f"; deaf meanwhile: {', '.join(speech.heard_by)}" if speech.heard_by else ""
-        yield f"Alarms from {speech.least} up are spoken by {speech.engine} ({speech.language}) on {speech.device}{quiet}{hearers}."
+        who = f"{Engine.ESPEAK} ({speech.language})"
+        who = f"{speech.speaker} where it is `say`, and else by {who}," if speech.engine is Engine.OMNI else who
+        yield f"Alarms from {speech.least} up are spoken by {who} on {speech.device}{quiet}{hearers}."
     if configuration.people:
         told = ", ".join(f"{person.name.removeprefix('people-')} from {person.least} up" for person in configuration.people)
         missing = "" if find_spec("apprise") else f" Apprise is not installed, so nobody of them is: {INSTALL}"
@@ -250,6 +255,19 @@ def _untaught(configuration: Configuration) -> Iterator[str]:
         sees = Sense.SIGHT in sensor.senses
         if cut.length_s != wanted.length_s or (sees and (cut.fps, cut.longest_side) != (wanted.fps, wanted.longest_side)):
             yield f"{sensor.settings.sensor}: this model was taught on windows of {taught}, and may know nothing in any other (`window`)"
+
+
+def _voice(configuration: Configuration, console: Console) -> None:
+    """Say what the model that speaks takes, or why it does not speak here: no mistake in the file either."""
+    speech = configuration.speech
+    if speech is None or speech.model is None:
+        return
+    try:
+        planned = plan_beside(speech.model, speech.speaker, configuration.judge.plans)
+        console.print(f"Voice: {escape(f'{speech.speaker}, {planned}')}; there is room for it.", highlight=False)
+    except ModelError as error:
+        says = f"the configuration is right, but its voice cannot speak on this machine yet, and until then espeak-ng speaks: {error}"
+        console.print(f"[yellow]not ready[/yellow]  {escape(says)}", highlight=False)
 
 
 def _blanks(configuration: Configuration, console: Console) -> None:

@@ -126,6 +126,9 @@ class Metrics:
 
     def _box(self, registry: CollectorRegistry) -> None:
         self.deliveries = Counter("omniwatch_deliveries", "Attempts to tell, by outcome.", ["channel", "outcome"], registry=registry)
+        self.speech_unrendered = KnownGauge(
+            "omniwatch_speech_unrendered_sentences", "Sentences that espeak-ng says for the model that is to speak.", registry=registry
+        )
         self.puback_failures = Counter(
             "omniwatch_mqtt_puback_failures", "Publishes that the broker refused, by its reason.", ["reason"], registry=registry
         )

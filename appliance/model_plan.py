@@ -11,8 +11,10 @@ from rich.table import Table
 
 from analyzers import description, transcript
 from analyzers.interview import Quantization
-from analyzers.omni.folder import sketch
+from analyzers.omni.folder import ModelError, sketch
 from analyzers.omni.plan import Machine, Occasion, Plan, advice, amount, many, survey, this_machine
+from analyzers.omni.talker_folder import sketch_talker
+from analyzers.omni.talker_plan import survey_voice
 
 WINDOWS_S = (15.0, 30.0, 60.0, 120.0)
 PUBLISHED_GB: Mapping[int, Mapping[float, float]] = {
@@ -54,6 +56,16 @@ class WindowLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VoiceLine:
+    """What its voice would take, in a process of its own on the processor: `engine: omni` of `notify.speech`."""
+
+    parts: tuple[PartLine, ...]
+    weight_bytes: int
+    peak_bytes: int
+    """Of the helper's process, while it renders."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelPlan:
     """What is printed as JSON too. It fits where the first window does."""
 
@@ -83,6 +95,8 @@ class ModelPlan:
     fits: bool
     advice: str
     """What to change where it does not fit."""
+    voice: VoiceLine | None
+    """None where it has none that can be used here."""
 
 
 def outline(
@@ -117,7 +131,21 @@ def outline(
         windows=tuple(_line(*each) for each in zip(lengths, occasions, alone, plans, strict=True)),
         fits=made.fits,
         advice="" if made.fits else advice(found, made, occasions[0].batched()),
+        voice=_voice_of(model),
     )
+
+
+def _voice_of(model: Path) -> VoiceLine | None:
+    """A thinker that can judge may lie beside a talker that cannot speak: that is said where it is to."""
+    found = sketch_talker(model)
+    try:
+        made = survey_voice(found, this_machine("cpu")) if found else None
+    except ModelError:
+        made = None
+    if made is None:
+        return None
+    parts = (PartLine(part=part.value, parameters=number, bytes=made.part_bytes[part]) for part, number in made.parameters.items())
+    return VoiceLine(parts=tuple(parts), weight_bytes=made.weight_bytes, peak_bytes=made.peak_bytes)
 
 
 def _parts_of(made: Plan) -> Iterator[PartLine]:
@@ -188,5 +216,8 @@ def _words(found: ModelPlan) -> Iterator[str]:
         )
     if any(line.published_bf16_gb for line in found.windows):
         yield WHY_LESS.format(left_out=found.left_out)
+    if found.voice:
+        parts = ", ".join(f"{line.part} {amount(line.bytes)}" for line in found.voice.parts)
+        yield f"Its voice (`notify: speech: engine: omni`) would take {amount(found.voice.peak_bytes)} of the box's memory while it renders: {parts}."
     if not found.fits:
         yield f"[bold red]It does not fit[/bold red]: {escape(found.advice)}."

@@ -21,6 +21,7 @@ from appliance.metrics import Metrics
 from appliance.outbox import Outbox
 from appliance.pipeline import Pipeline
 from appliance.store.store import StoreStatistics
+from appliance.telling import Telling
 
 log = logging.getLogger("omniwatch")
 
@@ -130,7 +131,7 @@ class Report:
             self._metrics.judge_looks.labels(look.value).inc(times)
         self._metrics.judge_device.set(work.cost.device_bytes)
 
-    def gauge(self, store: StoreStatistics) -> None:
+    def gauge(self, store: StoreStatistics, telling: Telling) -> None:
         """Figures that are read rather than counted."""
         metrics, parts = self._metrics, self._parts
         metrics.queue_depth.set(parts.pipeline.queue.statistics().waiting)
@@ -139,6 +140,8 @@ class Report:
             metrics.disk_free.set(parts.health.disk_free)
         metrics.alarms.tracks(parts.pipeline.tracks(), self._clock.now())
         metrics.outbox(parts.outbox.statistics())
+        if telling.talker:
+            metrics.speech_unrendered.set(telling.talker.unrendered)
 
     def heartbeat(self) -> Figures:
         """The figures that travel with each heartbeat."""

@@ -12,6 +12,7 @@ from alerts.channels.speech import SpeechChannel
 from alerts.notification import Channel
 from alerts.reason import Reason
 from appliance.config.configuration import Configuration
+from appliance.talker_voice import TalkerVoice
 from appliance.watch import Watch
 
 MQTT = "mqtt"
@@ -33,6 +34,8 @@ class Telling:
     people: Mapping[str, PeopleChannel]
     """By their names."""
     audiences: tuple[Audience, ...]
+    talker: TalkerVoice | None = None
+    """The model's voice, where speech has one."""
 
     @property
     def channels(self) -> Mapping[str, Channel]:
@@ -46,9 +49,11 @@ class Telling:
         return frozenset(self.channels).difference(OVER_MQTT)
 
     def configure(self, configuration: Configuration, watch: Watch) -> None:
-        """What changes of them while the box runs: what is said of each policy, and which there are."""
+        """What changes of them while the box runs: what is said of each policy, which there are, and what the judge beside a voice takes."""
         if self.onvif:
             self.onvif.configure(watch.policies().keys())
+        if self.talker:
+            self.talker.beside(configuration.judge.plans)
         if self.speech:
             self.speech.phrases({policy.id: policy.say for policy in configuration.policies if policy.say})
 

@@ -17,14 +17,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from alerts.channels.speech import DEVICE_LATE, SpeechFault, SpeechSettings, Utterance
+from alerts.channels.speech import DEVICE_LATE, Engine, SpeechFault, SpeechSettings, Utterance
+from analyzers.synthesis import LONGEST
 from appliance.children.child import KEPT_ENVIRONMENT
 
+ESPEAK = Engine.ESPEAK.value
 PLAYER = "aplay"
 SPEAKING_S = 10.0
 """A sentence takes well under a tenth of a second."""
-LONGEST = timedelta(seconds=30)
-"""An announcement that is longer is cut off there."""
 MAX_CACHED = 400
 MAX_CACHED_BYTES = 50 << 20
 MAX_KEPT = 100
@@ -44,14 +44,19 @@ class ProgramVoice:
         self._is_cardless = False
         self._rendering = asyncio.Lock()
 
+    async def prepare(self, texts: Sequence[str]) -> None:
+        """Speak them into the cache, up to the first that cannot be."""
+        for text in texts:
+            await self.utter(text)
+
     async def utter(self, text: str) -> Utterance:
         """The text as sound, from the cache or from the engine."""
         settings = self._settings
-        key = "\0".join((settings.engine, settings.language, str(settings.rate), text))
+        key = "\0".join((ESPEAK, settings.language, str(settings.rate), text))
         file = self._cache / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.wav"
         try:
             async with self._rendering:  # two that want the same words would write one file
-                length = await asyncio.to_thread(_measured, file)
+                length = await asyncio.to_thread(measured, file)
                 if length is None:
                     length = await self._rendered(text, file)
         except OSError as error:
@@ -63,16 +68,16 @@ class ProgramVoice:
         settings, part = self._settings, file.with_suffix(".part")
         await asyncio.to_thread(self._cache.mkdir, parents=True, exist_ok=True)
         arguments = ("-v", settings.language, "-s", str(settings.rate), "-b", "1", "--stdin", "-w", str(part))
-        ended = await _run(settings.engine, arguments, SPEAKING_S, text.encode())
+        ended = await _run(ESPEAK, arguments, SPEAKING_S, text.encode())
         if ended is None:
-            raise SpeechFault(f"{settings.engine} is not installed: apt-get install {settings.engine}")
+            raise SpeechFault(f"{ESPEAK} is not installed: apt-get install {ESPEAK}")
         if ended.code:
-            raise SpeechFault(f"{settings.engine} with the voice {settings.language} {ended}; `{settings.engine} --voices` lists those there are")
-        length = await asyncio.to_thread(_measured, part)
+            raise SpeechFault(f"{ESPEAK} with the voice {settings.language} {ended}; `{ESPEAK} --voices` lists those there are")
+        length = await asyncio.to_thread(measured, part)
         if length is None:
-            raise SpeechFault(f"{settings.engine} made nothing of a text")
+            raise SpeechFault(f"{ESPEAK} made nothing of a text")
         await asyncio.to_thread(part.replace, file)
-        await asyncio.to_thread(_pruned, self._cache, MAX_CACHED, MAX_CACHED_BYTES)
+        await asyncio.to_thread(pruned, self._cache, MAX_CACHED, MAX_CACHED_BYTES)
         return length
 
     async def play(self, utterance: Utterance, name: str) -> str:
@@ -153,10 +158,12 @@ async def _killed(process: asyncio.subprocess.Process) -> None:
             await process.wait()
 
 
-def _measured(file: Path) -> timedelta | None:
-    """How long a WAV file lasts, and a sign that it is used; None where there is none that is whole."""
+def measured(file: Path, rate_hz: int | None = None) -> timedelta | None:
+    """How long a WAV file lasts, and a sign that it is used; None where there is none that is whole, or of `rate_hz` in 16 bits and one channel."""
     try:
         with wave.open(str(file)) as sound:
+            if rate_hz is not None and sound.getparams()[:3] != (1, 2, rate_hz):
+                return None
             length = timedelta(seconds=sound.getnframes() / sound.getframerate())
         os.utime(file)
     except (FileNotFoundError, EOFError, wave.Error):
@@ -169,10 +176,10 @@ def _copied(file: Path, kept: Path) -> None:
     part = kept.with_suffix(".part")
     shutil.copyfile(file, part)
     part.replace(kept)
-    _pruned(kept.parent, MAX_KEPT, MAX_CACHED_BYTES)
+    pruned(kept.parent, MAX_KEPT, MAX_CACHED_BYTES)
 
 
-def _pruned(folder: Path, count: int, most_bytes: int) -> None:
+def pruned(folder: Path, count: int, most_bytes: int) -> None:
     """Delete the WAV files that were used longest ago, until no more are left than may be."""
     found = sorted(((file.stat().st_mtime, file.stat().st_size, file) for file in folder.glob("*.wav")), reverse=True)
     total = 0

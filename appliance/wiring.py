@@ -1,12 +1,14 @@
 """The one place that names concrete classes: which judge, which channel, which store a configuration means."""
 
+import os
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from alerts.channels.mqtt import MqttChannel
 from alerts.channels.onvif import OnvifChannel
 from alerts.channels.people import PeopleChannel, Place
-from alerts.channels.speech import SpeechChannel
+from alerts.channels.speech import SpeechChannel, SpeechSettings, Voice
 from alerts.channels.topics import Topics
 from analyzers.cue_judge import CueJudge
 from analyzers.interview import JudgeSettings
@@ -14,6 +16,7 @@ from analyzers.judge import Judge
 from analyzers.judgement import JudgeKind
 from analyzers.omni.plan import ModelError
 from analyzers.queue import Queue
+from analyzers.synthesis import TalkerSettings
 from appliance import __version__
 from appliance.children.judge_link import AsyncJudge, Budget
 from appliance.clock import Clock
@@ -21,6 +24,7 @@ from appliance.config.configuration import Configuration
 from appliance.config.judge_form import JudgeConfig
 from appliance.pipeline import Pipeline
 from appliance.seams import Ledger, Teller
+from appliance.talker_voice import TalkerVoice
 from appliance.telling import Telling, audiences
 from appliance.voice import ProgramVoice
 from sensors.moment import Moment
@@ -99,6 +103,7 @@ def new_telling(
     """The ways out of a box. `mute` tells sensors of an announcement that they hear."""
     speech = configuration.speech
     voice = ProgramVoice(speech, configuration.state / "speech") if speech else None
+    talker = _talker(speech, voice, configuration.state / "speech" / "omni") if speech and voice else None
     box = f"{configuration.site}/{configuration.box}"
     place = Place(box=box, timezone=ZoneInfo(configuration.timezone), evidence=configuration.state / "evidence")
     mqtt = mqtt_channel(configuration, now, linked)
@@ -106,7 +111,16 @@ def new_telling(
     return Telling(
         mqtt=mqtt,
         onvif=OnvifChannel(mqtt, prefix) if mqtt and prefix is not None else None,
-        speech=SpeechChannel(speech, voice, now=now, mute=mute) if speech and voice else None,
+        speech=SpeechChannel(speech, talker or voice, now=now, mute=mute) if speech and voice else None,
+        talker=talker,
         people={person.name: PeopleChannel(person, place, now) for person in configuration.people},
         audiences=audiences(configuration),
     )
+
+
+def _talker(speech: SpeechSettings, stand_in: Voice, cache: Path) -> TalkerVoice | None:
+    """The voice of a model, where one speaks."""
+    if speech.model is None:
+        return None
+    threads = max(1, (os.cpu_count() or 1) // 2)  # the other half is for cameras and judge
+    return TalkerVoice(TalkerSettings(model=str(speech.model), speaker=speech.speaker, threads=threads), stand_in, cache)

@@ -6,17 +6,19 @@ An announcement is delivered when the player has ended well. It knows no program
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from alerts.announcement import Said, spoken, text_of
+from alerts.announcement import Said, spoken, text_of, texts_of
 from alerts.notification import Delivery, Notification, Outcome
 from analyzers.policy import PolicyId, Severity
 from analyzers.schedule import Schedule
+from analyzers.synthesis import Speaker
 from sensors.moment import NANOSECONDS, Moment
 from sensors.news import Mute
 from sensors.window import SensorId
@@ -30,9 +32,12 @@ log = logging.getLogger("omniwatch.speech")
 
 
 class Engine(StrEnum):
-    """Who speaks. The value is the program's name."""
+    """Who speaks."""
 
     ESPEAK = "espeak-ng"
+    """The program of this name."""
+    OMNI = "omni"
+    """The talker of a Qwen3-Omni speaks what is known beforehand, and espeak-ng the rest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +45,12 @@ class SpeechSettings:
     """What the owner says of announcements."""
 
     engine: Engine = Engine.ESPEAK
+    model: Path | None = None
+    """The folder of the model that speaks; it need not be there. None: espeak-ng alone speaks."""
+    speaker: Speaker = Speaker.ETHAN
+    """The model's voice."""
     language: str = "en"
-    """A voice of the engine, like `en-us` or `de+f3`."""
+    """A voice of espeak-ng, like `en-us` or `de+f3`."""
     rate: int = 160
     """Words a minute."""
     device: str = "default"
@@ -71,6 +80,10 @@ class Utterance:
 
 class Voice(Protocol):
     """Speaks and plays."""
+
+    async def prepare(self, texts: Sequence[str]) -> None:
+        """Make sound of what will be said, so that it is there at once. SpeechFault where that cannot be; what could be made is there."""
+        ...
 
     async def utter(self, text: str) -> Utterance:
         """The text as sound, at once if it is known. SpeechFault where that cannot be."""
@@ -107,16 +120,24 @@ class SpeechChannel:
         self._news.set()
 
     async def run(self) -> None:
-        """Make sound of every phrase, for ever: what is said must not wait for it."""
+        """Make sound of every phrase, for ever: what is said must not wait for it. Other phrases are begun with at once."""
         while True:
             await self._news.wait()
             self._news.clear()
-            for phrase in tuple(self._phrases.values()):
-                try:
-                    await self._voice.utter(spoken(phrase))
-                except SpeechFault as fault:
-                    self._has_failed(str(fault))
-                    break
+            preparing, news = asyncio.create_task(self._prepare(), name="phrases"), asyncio.create_task(self._news.wait(), name="other phrases")
+            try:
+                await asyncio.wait({preparing, news}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in (preparing, news):
+                    task.cancel()
+                    with suppress(asyncio.CancelledError):
+                        await task
+
+    async def _prepare(self) -> None:
+        try:
+            await self._voice.prepare(texts_of(self._phrases))
+        except SpeechFault as fault:
+            self._has_failed(str(fault))
 
     async def send(self, notification: Notification) -> Delivery:
         """Say an alert, after whatever is being said."""

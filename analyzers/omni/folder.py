@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -71,18 +71,7 @@ class ModelFolder:
 
     def digest(self) -> str:
         """16 digits that tell this model from others: configuration, tokenizer, headers, and samples of the weights."""
-        digest = hashlib.sha256()
-        for name in ("config.json", *TOKENIZERS, *EXTRACTORS):
-            if (self.path / name).is_file():
-                digest.update((self.path / name).read_bytes())
-        for shard in self.shards:
-            size = shard.stat().st_size
-            digest.update(f"{shard.name} {size}".encode())
-            with shard.open("rb") as file:
-                for start in range(0, size, max(size // SAMPLES, SAMPLE_BYTES)):
-                    file.seek(start)
-                    digest.update(file.read(SAMPLE_BYTES))
-        return digest.hexdigest()[:16]
+        return digest_of(self.path, self.shards)
 
     def fingerprint(self, quantization: Quantization, device: str) -> str:
         """Artefact, quantization, library versions and device (`cpu` or `cuda`): a score of another is another score, and its time another time."""
@@ -104,9 +93,9 @@ def read(path: Path, *, captions: bool = False) -> ModelFolder:
             raise ModelError(f"{path} has no {what} ({' or '.join(needed)}); download the folder again, whole")
     for name in (*TOKENIZERS, *EXTRACTORS):
         if (path / name).is_file():
-            _json(path / name)  # the libraries' own complaints about half a file come late, and say little
-    shards = _shards(path)
-    tensors = {name: stored for shard in shards for name, stored in _header(shard).items()}
+            read_json(path / name)  # the libraries' own complaints about half a file come late, and say little
+    shards = shards_in(path)
+    tensors = {name: stored for shard in shards for name, stored in header_of(shard).items()}
     return ModelFolder(path=path, thinker=thinker, shards=shards, tensors=tensors, quantization=quantization, thinks=kind == "thinking")
 
 
@@ -128,7 +117,7 @@ def _thinker(path: Path) -> Mapping[str, Any]:
     """The thinker's configuration."""
     if not path.is_dir():
         raise ModelError(f"there is no folder {path}; download a model into it ({TAKE}) or correct `model`")
-    config = _json(path / "config.json")
+    config = read_json(path / "config.json")
     thinker = _own(path, config)
     if not isinstance(thinker, dict):
         raise ModelError(f"{path}/config.json has no thinker_config; download it again")
@@ -167,7 +156,24 @@ def _refuse(path: Path, kind: str) -> None:
         raise ModelError(f"{path} is a Captioner model: {CAPTIONER} (it can be `judge.describe.captioner`); {TAKE}")
 
 
-def _json(path: Path) -> dict[str, Any]:
+def digest_of(path: Path, shards: Iterable[Path]) -> str:
+    """16 digits that tell the model in a folder from others, as `ModelFolder.digest` says."""
+    digest = hashlib.sha256()
+    for name in ("config.json", *TOKENIZERS, *EXTRACTORS):
+        if (path / name).is_file():
+            digest.update((path / name).read_bytes())
+    for shard in shards:
+        size = shard.stat().st_size
+        digest.update(f"{shard.name} {size}".encode())
+        with shard.open("rb") as file:
+            for start in range(0, size, max(size // SAMPLES, SAMPLE_BYTES)):
+                file.seek(start)
+                digest.update(file.read(SAMPLE_BYTES))
+    return digest.hexdigest()[:16]
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A file's object. ModelError where there is none."""
     try:
         if path.stat().st_size > MAX_JSON_BYTES:
             raise ModelError(f"{path} is far too large to be what its name says; download it again")
@@ -181,11 +187,12 @@ def _json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _shards(path: Path) -> tuple[Path, ...]:
+def shards_in(path: Path) -> tuple[Path, ...]:
+    """The files of weights in a folder. ModelError where one is missing."""
     index = path / INDEX
     names = {WEIGHTS}
     if index.is_file():
-        named = _json(index).get("weight_map")
+        named = read_json(index).get("weight_map")
         if not isinstance(named, dict):
             raise ModelError(f"{index} names no files; download it again")
         names = {str(name) for name in named.values()}
@@ -202,7 +209,7 @@ def _record(path: Path) -> tuple[Quantization | None, str]:
     record = path / RECORD
     if not record.is_file():
         return None, ""
-    said = _json(record)
+    said = read_json(record)
     if said.get("format") != FORMAT:
         raise ModelError(f"{record} is of format {said.get('format')!r}, this omniwatch reads {FORMAT}: make it again with `omniwatch quantize`")
     try:
@@ -211,7 +218,7 @@ def _record(path: Path) -> tuple[Quantization | None, str]:
         raise ModelError(f"{record} names no quantization that is known here: make it again with `omniwatch quantize`") from None
 
 
-def _header(shard: Path) -> dict[str, Stored]:
+def header_of(shard: Path) -> dict[str, Stored]:
     """Tensors by name, from a safetensors file's header; checked against the file's size, so half a download is found before it is loaded."""
     try:
         with shard.open("rb") as file:

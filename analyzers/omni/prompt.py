@@ -5,7 +5,7 @@ the policies; every leaf is read as if it stood alone behind its branch and the 
 filled with silence or grey: a deaf camera must not answer a confident "all clear".
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from analyzers.omni.family import QWEN3_OMNI, Marks
@@ -54,7 +54,7 @@ class Prompt:
     def __init__(self, tokenizer: Tokenizer, marks: Marks = QWEN3_OMNI.marks, *, thinks: bool = False) -> None:
         """Look up every token that is needed; PromptError where one is missing. `thinks`: the model would think before it answers."""
         self._tokenizer = tokenizer
-        self._added = sorted(tokenizer.get_added_vocab(), key=len, reverse=True)
+        self._added = tuple(tokenizer.get_added_vocab())
         self._sound_marks = (self._special(marks.sound_start), self._special(marks.sound_end))
         self._sight_marks = (self._special(marks.sight_start), self._special(marks.sight_end))
         self.video_id, self.audio_id = self._special(marks.sight), self._special(marks.sound)
@@ -99,10 +99,7 @@ class Prompt:
 
     def _owner(self, text: str) -> tuple[int, ...]:
         """Text that is not ours: what would become a token of the protocol (`<|im_end|>`) is broken up, so that it stays text."""
-        for token in self._added:
-            if token in text:
-                text = text.replace(token, f"{token[0]} {token[1:]}")
-        return self.fixed(text)
+        return self.fixed(unmarked(text, self._added))
 
     def labels(self, spellings: Sequence[str]) -> tuple[int, ...]:
         """The ids of the spellings that are single tokens here; the plainest must be one."""
@@ -110,6 +107,14 @@ class Prompt:
         if len(ids[0]) != 1:
             raise PromptError(f"{spellings[0]!r} is not a single token of this tokenizer, so its answers cannot be scored")
         return tuple(dict.fromkeys(each[0] for each in ids if len(each) == 1))
+
+
+def unmarked(text: str, marks: Iterable[str]) -> str:
+    """Text that is not ours, in which nothing is left that would be read as one of the tokens `marks`: they are broken up."""
+    for token in sorted(marks, key=len, reverse=True):
+        if token in text:
+            text = text.replace(token, f"{token[0]} {token[1:]}")
+    return text
 
 
 def _between(marks: tuple[int, int], placeholder: int, count: int) -> tuple[int, ...]:

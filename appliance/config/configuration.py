@@ -29,7 +29,7 @@ from appliance.config.problems import ConfigError, HintedError, Problem
 from appliance.config.references import policy_problems, sensor_problems
 from appliance.config.sensor_form import absolute, senses_of
 from appliance.config.site_form import SiteForm
-from appliance.config.speech_form import speech_problems
+from appliance.config.speech_form import engine_problems, speech_problems
 from appliance.config.yaml_marks import Document, Path_, SecretName, read
 from sensors.preview import PreviewShape
 from sensors.secret import Secret
@@ -165,13 +165,18 @@ class _Reader:
             policies=tuple(draft.form.policy(form.timezone) for draft in drafted),
             modes=form.modes,
             mqtt=self._broker(form),
-            speech=form.notify.speech.settings(form.timezone, self.document.file.parent, self._path(form.state)) if form.notify.speech else None,
+            speech=self._speech(form, judge),
             people=told,
             metrics=MetricsConfig(host=host, port=port),
             state=self._path(form.state),
             flood=form.flood,
             self_test=form.self_test.every if form.self_test else None,
         )
+
+    def _speech(self, form: SiteForm, judge: JudgeConfig) -> SpeechSettings | None:
+        speech = form.notify.speech
+        self.problems.extend(engine_problems(self.document, speech, form.judge))
+        return speech.settings(form.timezone, self.document.file.parent, self._path(form.state), judge.model) if speech else None
 
     def _sensor(self, name: str, site: SiteForm, judge: JudgeConfig, asked: set[tuple[str, str | None]]) -> SensorConfig:
         form, shown = site.sensors[name], _pictures(site)

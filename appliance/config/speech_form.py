@@ -11,7 +11,9 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 from alerts.channels.speech import Engine, SpeechSettings
 from analyzers.policy import Severity
 from analyzers.schedule import parse
-from appliance.config.form import Duration, Form, Id, Wait, Whole, between
+from analyzers.synthesis import Speaker
+from appliance.config.form import Duration, FilePath, Form, Id, Wait, Whole, between
+from appliance.config.judge_form import JudgeChoice, JudgeForm
 from appliance.config.policy_form import Active
 from appliance.config.problems import Problem, did_you_mean
 from appliance.config.sensor_form import SensorForm, senses_of
@@ -39,11 +41,17 @@ class SpeechForm(Form):
     """Announcements over a loudspeaker at the box: of a policy's alarm its `say`, or else the alarm's summary."""
 
     engine: Engine = Engine.ESPEAK
-    """Who speaks: `espeak-ng`, a program that the system installs."""
+    """Who speaks: `espeak-ng`, a program that the system installs; or `omni`, the talker of a Qwen3-Omni Instruct model: it renders each
+    `say` ahead, at a start or reload, and espeak-ng says all that is not rendered."""
+    model: FilePath | None = None
+    """The folder of the model that speaks, relative to this file, with `engine: omni`. Default: the judge's. What `omniwatch quantize` makes
+    does not speak: then name the folder that it was made from."""
+    voice: Speaker | None = None
+    """Whose, with `engine: omni`: `ethan`, `chelsie` or `aiden`. Default: `ethan`."""
     language: Annotated[str, AfterValidator(read_voice)] = "en"
-    """The voice: `en`, `en-us`, `de`, or with a variant `de+f3`. Texts are not translated."""
+    """The voice of espeak-ng: `en`, `en-us`, `de`, or with a variant `de+f3`. Texts are not translated."""
     rate: Annotated[Whole, Field(ge=80, le=400)] = 160
-    """Words a minute. In a loud hall slow speech is understood better."""
+    """Words a minute of espeak-ng. In a loud hall slow speech is understood better."""
     device: Annotated[str, AfterValidator(read_device), WithJsonSchema({"type": "string", "examples": ["plughw:0,0"]})] = "default"
     """The loudspeaker, as ALSA calls it: `aplay -L` lists them."""
     least: Severity = Severity.HIGH
@@ -61,10 +69,13 @@ class SpeechForm(Form):
     folder: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
     """Where announcements are kept as WAV files while there is no sound card. Default: `announcements` in the state's folder."""
 
-    def settings(self, timezone: str, beside: Path, state: Path) -> SpeechSettings:
-        """The settings that this form asks for. `beside`: the folder of the configuration."""
+    def settings(self, timezone: str, beside: Path, state: Path, judges: Path | None) -> SpeechSettings:
+        """The settings that this form asks for. `beside`: the folder of the configuration; `judges`: that of the judge's model."""
+        model = (beside / self.model).absolute() if self.model else judges
         return SpeechSettings(
             engine=self.engine,
+            model=model if self.engine is Engine.OMNI else None,
+            speaker=self.voice or Speaker.ETHAN,
             language=self.language,
             rate=self.rate,
             device=self.device,
@@ -76,6 +87,19 @@ class SpeechForm(Form):
             heard_by=tuple(SensorId(sensor) for sensor in self.heard_by),
             folder=(beside / self.folder).absolute() if self.folder else state / "announcements",
         )
+
+
+def engine_problems(document: Document, form: SpeechForm | None, judge: JudgeForm) -> Iterator[Problem]:
+    """What does not fit between who speaks and the models that there are."""
+    if form is None:
+        return
+    place = ("notify", "speech")
+    if form.engine is not Engine.OMNI:
+        for name in ("model", "voice"):
+            if getattr(form, name) is not None:
+                yield document.problem((*place, name), f"`{name}` is of a model that speaks", hint="write `engine: omni` beside it, or leave it out")
+    elif form.model is None and (judge.kind is not JudgeChoice.OMNI or judge.model is None):
+        yield document.problem((*place, "engine"), "no model is named that could speak", hint="name its folder as `model`; the judge has none")
 
 
 def speech_problems(document: Document, form: SpeechForm | None, sensors: Mapping[str, SensorForm | None]) -> Iterator[Problem]:

@@ -23,7 +23,7 @@ from appliance.doctor.finding import Finding, Health
 from appliance.doctor.machine import look_at_disk, look_at_machine
 from appliance.doctor.secrecy import look_at_secrets, look_at_state
 from appliance.doctor.sensors import hearing, try_sensors
-from appliance.doctor.telling import try_people, try_speech
+from appliance.doctor.telling import try_people, try_speech, try_voice
 
 MAX_MISTAKES = 50
 STATE = Path("/var/lib/omniwatch")
@@ -130,6 +130,7 @@ class _Configured:
         if configuration.speech:
             phrases = (policy.say for policy in configuration.policies if policy.say)
             yield from try_speech(configuration.speech, next(phrases, "Alarm."))
+            yield from try_voice(configuration.speech, configuration.judge.plans)
         yield from try_people(configuration.people)
 
 

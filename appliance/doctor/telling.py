@@ -6,14 +6,17 @@ Nobody hears or is sent anything.
 import asyncio
 import tempfile
 import wave
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 from alerts.announcement import spoken
 from alerts.channels.people import INSTALL, LIMIT_S, PersonSettings, ask_helper, without
-from alerts.channels.speech import SpeechFault, SpeechSettings, Utterance
+from alerts.channels.speech import Engine, SpeechFault, SpeechSettings, Utterance
+from analyzers.omni.beside import Plans
+from analyzers.omni.folder import ModelError
+from analyzers.omni.talker_plan import plan_beside
 from appliance.doctor.finding import Finding, Health
 from appliance.voice import ProgramVoice
 
@@ -27,10 +30,21 @@ def try_speech(speech: SpeechSettings, phrase: str) -> Iterator[Finding]:
         voice = ProgramVoice(replace(speech, folder=Path(folder)), Path(folder) / "cache")
         try:
             length = asyncio.run(voice.utter(spoken(phrase))).length.total_seconds()
-            yield Finding(what="speech", health=Health.OK, says=f'{speech.engine} ({speech.language}) says "{phrase}" in {length:.1f} s')
+            yield Finding(what="speech", health=Health.OK, says=f'{Engine.ESPEAK} ({speech.language}) says "{phrase}" in {length:.1f} s')
         except SpeechFault as fault:
             yield Finding(what="speech", health=Health.FAILURE, says=str(fault), do="until then nothing is said aloud; other channels go on")
         yield _loudspeaker(voice, speech, Path(folder) / "silence.wav")
+
+
+def try_voice(speech: SpeechSettings, judge: Callable[[], Plans | None]) -> Iterator[Finding]:
+    """The model that speaks: whether it is there, and fits beside what the judge takes. It is not loaded."""
+    if speech.model is None:
+        return
+    try:
+        planned = plan_beside(speech.model, speech.speaker, judge)
+        yield Finding(what="voice", health=Health.OK, says=f"{speech.speaker}, {planned}")
+    except ModelError as error:
+        yield Finding(what="voice", health=Health.WARNING, says=str(error), do="until then espeak-ng says everything")
 
 
 def _loudspeaker(voice: ProgramVoice, speech: SpeechSettings, file: Path) -> Finding:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerts.alert import Alert, AlertId, AlertState, Change
-from alerts.announcement import MAX_SAID, MAX_TEXT, Said, spoken, text_of
+from alerts.announcement import MAX_SAID, MAX_TEXT, Said, spoken, text_of, texts_of
 from alerts.audience import Audience
 from alerts.decision import Decision
 from alerts.reason import Reason
@@ -103,3 +103,10 @@ def test_who_is_told_of_what_and_when(row: tuple[str, Severity, Change, int, boo
         reason=Reason.TRIGGERED, change=change, alert=alert(severity), told=True,
     )  # fmt: skip
     assert AUDIENCE.wants(decision, at(hours * 3600)) is told, why
+
+
+def test_all_that_is_said_of_phrases_is_known_beforehand() -> None:
+    phrases = {CELL: "Attention.  Leave the cell.", PolicyId("fire"): "Fire.", PolicyId("smoke"): "Fire."}
+    known = texts_of(phrases)
+    assert known == ("Attention. Leave the cell.", "Fire.", "Test. Attention. Leave the cell.", "Test. Fire.")
+    assert {text_of(alert(), phrases), text_of(alert(test=True), phrases)} <= set(known)

@@ -7,9 +7,15 @@ from typing import Any
 
 from analyzers.omni.family import family_of
 from analyzers.omni.parameters import Part
+from analyzers.omni.talker_plan import PREFIXES, sizes_of
 
 PUBLISHED: Mapping[str, Any] = json.loads((Path(__file__).parents[2] / "benchmarks" / "published_model.json").read_text())
 """The thinker of Qwen3-Omni-30B-A3B, as far as a plan and a random model of its size need it."""
+
+
+TALKING: Mapping[str, Any] = json.loads((Path(__file__).parents[2] / "benchmarks" / "published_talker.json").read_text())
+"""The talker and code2wav of Qwen3-Omni-30B-A3B-Instruct, as far as a plan and a random voice of its size need them."""
+WHOLE: Mapping[str, Any] = {**TALKING, "thinker_config": PUBLISHED}
 
 
 def _dense(hidden: int, **text: object) -> Mapping[str, Any]:
@@ -83,4 +89,15 @@ def lay(folder: Path, thinker: Mapping[str, Any] = PUBLISHED) -> Path:
     (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
     (folder / "tokenizer.json").write_text("{}")
     (folder / "preprocessor_config.json").write_text("{}")
+    return folder
+
+
+def speaking(folder: Path, config: Mapping[str, Any] = WHOLE) -> Path:
+    """The published model as a configuration, and headers of weights that are not there."""
+    folder.mkdir(exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "tokenizer.json").write_text("{}")
+    shapes = {f"{PREFIXES[part]}weight": number for part, number in sizes_of(WHOLE).items()} | {"thinker.lm_head.weight": 5}
+    header = json.dumps({name: {"dtype": "BF16", "shape": [number], "data_offsets": [0, 0]} for name, number in shapes.items()}).encode()
+    (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
     return folder

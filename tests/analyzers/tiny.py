@@ -28,13 +28,13 @@ SPECIALS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<think>", "</think>"
 TEXTS = ["system user assistant You watch and listen at a site.", "Answer yes or no. Yes No", "Is there a person, smoke or flame? Does glass break?"]
 
 
-def tokenizer(named: Mapping[str, str] = NAMED) -> Qwen2Tokenizer:
-    """Byte-level BPE with Qwen's special tokens, those of sound and picture `named`."""
+def tokenizer(named: Mapping[str, str] = NAMED, more: Sequence[str] = ()) -> Qwen2Tokenizer:
+    """Byte-level BPE with Qwen's special tokens, those of sound and picture `named`. `more`: words that are single tokens too."""
     learner = Tokenizer(models.BPE())
     learner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     learner.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    words = ("yes", "no", "YES", "left", "middle", "right")
+    words = ("yes", "no", "YES", "left", "middle", "right", *more)
     learner.train_from_iterator([*TEXTS * 3, *words * 3], trainers.BpeTrainer(vocab_size=500, initial_alphabet=alphabet, show_progress=False))
     learnt = json.loads(learner.to_str())["model"]
     tokens = Qwen2Tokenizer(

@@ -9,11 +9,16 @@ from rich.console import Console
 
 from alerts.alert import Change
 from alerts.channels.speech import Engine, SpeechSettings
+from analyzers.omni.machine import Machine
 from analyzers.policy import Severity
+from analyzers.synthesis import Speaker
 from appliance.check import run_check
 from appliance.config.configuration import ConfigError, Configuration, load
 from appliance.reload import waits_for_restart
 from appliance.telling import audiences
+from tests.analyzers.husk import PUBLISHED, speaking
+
+BIG = Machine(device="cpu", memory_bytes=64_000_000_000)
 
 BOX = """\
 site: plant
@@ -61,7 +66,7 @@ def test_openings_and_reminders_are_spoken_for_as_long_as_they_are_news(tmp_path
 
 
 MISTAKES = [
-    ("{engine: festival}", '11:20: notify.speech.engine: "festival" is not one of: espeak-ng'),
+    ("{engine: festival}", '11:20: notify.speech.engine: "festival" is not one of: espeak-ng, omni'),
     ("{language: 'en; reboot'}", "11:22: notify.speech.language: write a voice like en, en-us, de or de+f3; `espeak-ng --voices` lists them"),
     ("{language: -f/etc/passwd}", "11:22: notify.speech.language: write a voice like"),
     ("{device: '-D'}", "11:20: notify.speech.device: write a device like plughw:0,0 or default; `aplay -L` lists them"),
@@ -69,6 +74,10 @@ MISTAKES = [
     ("{rate: 1000}", "11:18: notify.speech.rate: must be at most 400"),
     ("{quiet: always}", "11:19: notify.speech.quiet: "),
     ("{tail: 1h}", "11:18: notify.speech.tail: must be 0s to 10s, not 1h"),
+    ("{voice: ethan}", "11:19: notify.speech.voice: `voice` is of a model that speaks"),
+    ("{model: talking}", "11:19: notify.speech.model: `model` is of a model that speaks"),
+    ("{engine: omni}", "11:20: notify.speech.engine: no model is named that could speak"),
+    ("{engine: omni, model: talking, voice: cherry}", '11:49: notify.speech.voice: "cherry" is not one of: ethan, chelsie, aiden'),
     ("{heard_by: [mik]}", '11:23: notify.speech.heard_by[0]: there is no sensor "mik"'),
     ("{heard_by: [mic, cam]}", '11:28: notify.speech.heard_by[1]: "cam" hears nothing'),
 ]
@@ -82,8 +91,32 @@ def test_a_mistake_is_told_with_its_place(tmp_path: Path, speech: str, says: str
     assert f"{problem.line}:{problem.column}: {problem.path}: {problem.message}".startswith(says)
 
 
+def test_a_model_that_speaks_is_the_judges_unless_another_is_named(tmp_path: Path) -> None:
+    omni = "{engine: omni}\njudge: {kind: omni, model: whole}"
+    found = [read(tmp_path, speech).speech for speech in (omni, omni.replace("omni}", "omni, model: talking, voice: aiden}", 1))]
+    assert [(speech.model, speech.speaker) for speech in found if speech] == [
+        (tmp_path / "whole", Speaker.ETHAN),
+        (tmp_path / "talking", Speaker.AIDEN),
+    ]
+
+
 SAID = [
     ("{heard_by: [mic]}", ["Alarms from high up are spoken by espeak-ng (en) on default; deaf meanwhile: mic."]),
+    (
+        "{engine: omni, model: talking, voice: chelsie}",
+        [
+            "Alarms from high up are spoken by chelsie where it is `say`, and else by espeak-ng (en), on default.",
+            "Voice: chelsie, 3.85 billion parameters in bfloat16 on the processor (talker 6.6 GB, code2wav 432.0 MB, embeddings 622.9 MB)",
+        ],
+    ),
+    (
+        "{engine: omni, model: nowhere}",
+        ["not ready  the configuration is right, but its voice cannot speak on this machine yet, and until then espeak-ng speaks: there is no"],
+    ),
+    (
+        "{engine: omni}\njudge: {kind: omni, model: thinker}",
+        ["and until then espeak-ng speaks:", "holds a thinker alone, which reads and does not speak; take Qwen3-Omni-30B-A3B-Instruct, or"],
+    ),
     ("{quiet: 22:00-06:00, heard_by: [mic]}", ["on default, in quiet hours critical ones alone; deaf meanwhile: mic."]),
     ("{}", ["`notify.speech.heard_by` names no sensor: those that hear the loudspeaker judge it like any other sound (mic)"]),
     ("{least: critical}", ["`say` is not spoken of alarms below `notify.speech.least`, which is critical: bang"]),
@@ -91,9 +124,12 @@ SAID = [
 
 
 @pytest.mark.parametrize(("speech", "says"), SAID)
-def test_check_says_what_will_be_spoken(tmp_path: Path, speech: str, says: list[str]) -> None:
+def test_check_says_what_will_be_spoken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, speech: str, says: list[str]) -> None:
+    monkeypatch.setattr("analyzers.omni.talker_plan.this_machine", lambda _: BIG)
+    speaking(tmp_path / "talking")
+    speaking(tmp_path / "thinker", {**PUBLISHED})
     (tmp_path / "box.yaml").write_text(BOX.replace("SPEECH", speech))
-    console = Console(width=200, record=True, file=StringIO())
+    console = Console(width=500, record=True, file=StringIO())
     assert run_check(tmp_path / "box.yaml", console) == 0
     text = console.export_text()
     assert [line for line in says if line not in text] == []
