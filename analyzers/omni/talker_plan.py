@@ -118,8 +118,9 @@ def no_room(voice: VoicePlan, judge: Plans | None) -> str:
     beside = 0
     if judge:
         first = judge.first
-        # On a card the weights pass through the box's memory while they are read.
-        beside = judge.peak_bytes if first.machine.device == "cpu" else first.machine.library_bytes + first.loading_bytes
+        # On a card the weights pass through the box's memory while they are read. Each of the two wants what is free with a reserve as it loads.
+        takes = judge.peak_bytes if first.machine.device == "cpu" else first.machine.library_bytes + first.loading_bytes
+        beside = takes + RESERVE_BYTES
     if voice.need_bytes + beside <= voice.machine.memory_bytes:
         return ""
     judges = f", beside {amount(beside)} for the judge" if beside else ""

@@ -83,7 +83,7 @@ def test_there_is_room_where_the_judge_leaves_it(tmp_path: Path) -> None:
     voice = survey_voice(read_talker(speaking(tmp_path), Speaker.ETHAN), BOX)
     on_card = Plans(first=plan_of(PUBLISHED, Quantization.NF4, CARD), second=None)
     beside = Plans(first=plan_of(PUBLISHED, Quantization.NF4, BOX), second=None)
-    both = voice.need_bytes + beside.peak_bytes
+    both = voice.need_bytes + beside.first.need_bytes
     rows = (
         (None, voice.need_bytes, True, "alone"),
         (None, voice.need_bytes - 1, False, "alone, and a byte too little"),

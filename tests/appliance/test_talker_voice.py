@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from alerts.channels.speech import SpeechChannel, SpeechFault, SpeechSettings, Utterance
+from alerts.channels.speech import DEVICE_LATE, EARLY, SpeechChannel, SpeechFault, SpeechSettings, Utterance
 from alerts.notification import Outcome
 from analyzers.policy import PolicyId
 from analyzers.synthesis import RATE_HZ, Speaker, TalkerSettings
@@ -19,10 +19,13 @@ from appliance import talker_voice
 from appliance.config.configuration import load
 from appliance.talker_helper import Limits
 from appliance.talker_voice import TalkerVoice
+from appliance.voice import ProgramVoice
 from appliance.watch import NOTHING
 from appliance.wiring import new_telling
+from sensors.moment import NANOSECONDS
+from sensors.news import Mute
 from tests.analyzers.husk import speaking
-from tests.appliance.test_voice import note, now
+from tests.appliance.test_voice import SYSTEM, note, now, speaker
 
 SCRIPTED = "tests.appliance.scripted_talker"
 QUICK = Limits(loading=timedelta(seconds=20), line=timedelta(seconds=20))
@@ -236,6 +239,21 @@ def test_a_stand_in_that_is_not_installed_does_not_silence_the_model(tmp_path: P
     ran(story)
 
 
+@pytest.mark.skipif(not shutil.which("aplay") or not SYSTEM.exists(), reason="apt-get install alsa-utils")
+def test_a_rendering_is_played_in_its_length_by_the_player_of_all_announcements(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    played = speaker(tmp_path, monkeypatch)
+    player = ProgramVoice(SpeechSettings(device="speaker", folder=tmp_path / "kept"), tmp_path / "cache")
+    mouth = Mouth(tmp_path)
+
+    async def story() -> None:
+        await mouth.voice.prepare(["Fire."])
+        assert await player.play(await mouth.voice.utter("Fire."), "fire.wav") == ""
+
+    ran(story)
+    with wave.open(str(played)) as sound:
+        assert sound.getnframes() / sound.getframerate() == pytest.approx(1.25, abs=0.1)
+
+
 def test_other_phrases_are_begun_with_in_the_middle_of_those_before(tmp_path: Path) -> None:
     mouth = Mouth(tmp_path)
     channel = SpeechChannel(SpeechSettings(), mouth.voice, now=now, mute=lambda *_: None)
@@ -297,7 +315,8 @@ def test_from_the_configuration_to_a_file_that_a_real_talker_has_spoken(tmp_path
     configuration = load(tmp_path / "box.yaml")
 
     async def story() -> None:
-        telling = new_telling(configuration, now, linked=lambda _: None, mute=lambda *_: None)
+        mutes: list[Mute] = []
+        telling = new_telling(configuration, now, linked=lambda _: None, mute=lambda _, mute: mutes.append(mute))
         telling.configure(configuration, NOTHING)
         assert telling.speech
         assert telling.talker
@@ -311,6 +330,9 @@ def test_from_the_configuration_to_a_file_that_a_real_talker_has_spoken(tmp_path
         (kept,) = (tmp_path / "kept").iterdir()
         with wave.open(str(kept)) as sound:
             assert (sound.getnchannels(), sound.getsampwidth(), sound.getframerate()) == (1, 2, RATE_HZ)
+            length_s = sound.getnframes() / RATE_HZ
             assert any(sound.readframes(sound.getnframes()))
+        around_s = (EARLY + DEVICE_LATE).total_seconds() + 1.5
+        assert (mutes[0].end_boot_ns - mutes[0].start_boot_ns) / NANOSECONDS == pytest.approx(length_s + around_s, abs=0.01)
 
     asyncio.run(asyncio.wait_for(story(), 60))
