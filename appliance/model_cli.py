@@ -31,17 +31,27 @@ def plan(  # noqa: PLR0913 - a command's options
     policies: Annotated[int, typer.Option("--policies", help="Questions a window.", min=1, max=MAX_POLICIES)] = 16,
     gpu: Annotated[float | None, typer.Option("--gpu", help="Plan for a card with so many GB, not for this machine.", min=1, max=10_000)] = None,
     describe: Annotated[bool, typer.Option("--describe", help="Plan for a judge that describes alarms as well.")] = False,
+    second_look: Annotated[Path | None, typer.Option("--second-look", help="Another model that is to fit beside it.", metavar="MODEL")] = None,
+    captioner: Annotated[Path | None, typer.Option("--captioner", help="A Captioner that is to fit beside it.", metavar="MODEL")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
 ) -> None:
     """Say what a model will take here before it is loaded: memory by part, for windows of several lengths, and what to change if it does not fit."""
     from rich.console import Console
 
     from analyzers.omni.folder import ModelError
-    from appliance.model_plan import WINDOWS_S, outline, show
+    from appliance.model_plan import WINDOWS_S, Companion, Wished, outline, show
 
     try:
-        gpu_bytes = round(gpu * 1e9) if gpu else None
-        found = outline(model, quantization, _seconds(window) or WINDOWS_S, policies, gpu_bytes=gpu_bytes, described=describe)
+        named = {Companion.SECOND_LOOK: second_look, Companion.CAPTIONER: captioner}
+        wished = Wished(
+            quantization=quantization,
+            lengths_s=_seconds(window) or WINDOWS_S,
+            policies=policies,
+            described=describe,
+            gpu_bytes=round(gpu * 1e9) if gpu else None,
+            others={companion: folder for companion, folder in named.items() if folder},
+        )
+        found = outline(model, wished)
     except ModelError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None

@@ -1,7 +1,8 @@
 """What `omniwatch plan` says of a model, as a value and as tables. It loads no torch and starts nothing."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from pathlib import Path
 
 from rich import box
@@ -12,7 +13,7 @@ from rich.table import Table
 from analyzers import description, transcript
 from analyzers.interview import Quantization
 from analyzers.omni.folder import ModelError, sketch
-from analyzers.omni.plan import Machine, Occasion, Plan, advice, amount, many, survey, this_machine
+from analyzers.omni.plan import Machine, Occasion, Plan, advice, amount, captioned, many, survey, this_machine
 from analyzers.omni.talker_folder import sketch_talker
 from analyzers.omni.talker_plan import survey_voice
 
@@ -55,6 +56,27 @@ class WindowLine:
     published_bf16_gb: float | None
 
 
+class Companion(StrEnum):
+    """Another model that the judge's process loads, by the key of the configuration that names it."""
+
+    SECOND_LOOK = "judge.second_look"
+    CAPTIONER = "judge.describe.captioner"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompanionLine:
+    """Another model, in what those before it leave of the memory: their weights and their work stay."""
+
+    companion: Companion
+    model: str
+    held: str
+    weight_bytes: int
+    peak_bytes: int
+    """Of the judge's process while this one is loaded, or has its turn."""
+    fits: bool
+    advice: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VoiceLine:
     """What its voice would take, in a process of its own on the processor: `engine: omni` of `notify.speech`."""
@@ -67,7 +89,7 @@ class VoiceLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelPlan:
-    """What is printed as JSON too. It fits where the first window does."""
+    """What is printed as JSON too. It fits where the first window does, and every other model beside it."""
 
     model: str
     family: str
@@ -92,6 +114,7 @@ class ModelPlan:
     transcript_tokens: int
     """That it writes more where the hit's policy wants to know what was said, at the most."""
     windows: tuple[WindowLine, ...]
+    companions: tuple[CompanionLine, ...]
     fits: bool
     advice: str
     """What to change where it does not fit."""
@@ -99,17 +122,33 @@ class ModelPlan:
     """None where it has none that can be used here."""
 
 
-def outline(
-    model: Path, quantization: Quantization, lengths: Sequence[float], policies: int, *, gpu_bytes: int | None = None, described: bool = False
-) -> ModelPlan:
-    """The plan of the model in a folder, for windows of `lengths`, in seconds, on this machine or a card. ModelError where nothing can be planned."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wished:
+    """What a model is to be planned for."""
+
+    quantization: Quantization
+    lengths_s: tuple[float, ...] = WINDOWS_S
+    """Of windows."""
+    policies: int = 16
+    described: bool = False
+    """Whether hits are described too."""
+    gpu_bytes: int | None = None
+    """Of a card; None: this machine."""
+    others: Mapping[Companion, Path] = field(default_factory=dict)
+    """The folders of other models that are to be loaded beside it."""
+
+
+def outline(model: Path, wished: Wished) -> ModelPlan:
+    """The plan of the model in a folder. ModelError where nothing can be planned."""
     found = sketch(model)
-    machine = Machine(device="cuda", memory_bytes=gpu_bytes) if gpu_bytes else this_machine()
-    occasions = [replace(Occasion.lasting(length, policies, found.family), described=described) for length in lengths]
-    how = found.quantization or quantization
+    machine = Machine(device="cuda", memory_bytes=wished.gpu_bytes) if wished.gpu_bytes else this_machine()
+    lengths, described = wished.lengths_s, wished.described
+    occasions = [replace(Occasion.lasting(length, wished.policies, found.family), described=described) for length in lengths]
+    how = found.quantization or wished.quantization
     plans = [survey(found, how, machine, occasion.batched()) for occasion in occasions]
     alone = [survey(found, how, machine, occasion).work_bytes for occasion in occasions]
     made = plans[0]
+    companions = tuple(_companions(made, wished))
     return ModelPlan(
         model=str(model),
         family=found.family.name,
@@ -124,15 +163,39 @@ def outline(
         weight_bytes=made.weight_bytes,
         library_bytes=machine.library_bytes,
         loading_peak_bytes=machine.library_bytes + made.weight_bytes + made.loading_bytes,
-        policies=policies,
+        policies=wished.policies,
         described=described,
         description_tokens=description.MAX_TOKENS if described else 0,
         transcript_tokens=transcript.MAX_TOKENS if described else 0,
         windows=tuple(_line(*each) for each in zip(lengths, occasions, alone, plans, strict=True)),
-        fits=made.fits,
+        companions=companions,
+        fits=made.fits and all(each.fits for each in companions),
         advice="" if made.fits else advice(found, made, occasions[0].batched()),
         voice=_voice_of(model),
     )
+
+
+def _companions(first: Plan, wished: Wished) -> Iterator[CompanionLine]:
+    """In the order in which they are loaded, each where those before it fit or not."""
+    taken = first.weight_bytes + first.work_bytes
+    for companion, folder in sorted(wished.others.items(), key=lambda each: list(Companion).index(each[0])):
+        captions = companion is Companion.CAPTIONER
+        try:
+            found = sketch(folder, captions=captions)
+            occasion = captioned(found.family) if captions else Occasion(family=found.family).batched()
+            made = survey(found, found.quantization or wished.quantization, first.machine.less(taken), occasion)
+        except ModelError as error:
+            raise ModelError(f"{companion}: {error}") from None
+        yield CompanionLine(
+            companion=companion,
+            model=str(folder),
+            held=made.held,
+            weight_bytes=made.weight_bytes,
+            peak_bytes=taken + made.peak_bytes,
+            fits=made.fits,
+            advice="" if made.fits else advice(found, made, occasion),
+        )
+        taken += made.weight_bytes + made.work_bytes
 
 
 def _voice_of(model: Path) -> VoiceLine | None:
@@ -219,5 +282,10 @@ def _words(found: ModelPlan) -> Iterator[str]:
     if found.voice:
         parts = ", ".join(f"{line.part} {amount(line.bytes)}" for line in found.voice.parts)
         yield f"Its voice (`notify: speech: engine: omni`) would take {amount(found.voice.peak_bytes)} of the box's memory while it renders: {parts}."
-    if not found.fits:
+    for other in found.companions:
+        takes = f"{amount(other.weight_bytes)} of weights, {other.held}; with it the judge takes {amount(other.peak_bytes)} at most"
+        yield f"{other.companion}, {escape(other.model)}: {takes}."
+        if not other.fits:
+            yield f"[bold red]It does not fit beside the others[/bold red]: in what they leave, {escape(other.advice)}."
+    if found.advice:
         yield f"[bold red]It does not fit[/bold red]: {escape(found.advice)}."

@@ -1,6 +1,6 @@
 """What other models take beside the first, and whether all fit. Arithmetic, as the plan is; it imports no torch."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from analyzers.interview import Captioner, Quantization, SecondLook
@@ -49,8 +49,7 @@ def plan_judge(model: Path, quantization: Quantization, machine: Machine, beside
 def _plan(model: str, quantization: Quantization, key: str, held: tuple[Plan, ...], *, captions: bool = False) -> Plan:
     """A model's plan in the memory that others leave: their weights and their work stay. ModelError where there is too little."""
     taken = sum(each.weight_bytes + each.work_bytes for each in held)
-    left = replace(held[0].machine, memory_bytes=max(0, held[0].machine.memory_bytes - taken))
     try:
-        return plan(Path(model), quantization, left, captions=captions)
+        return plan(Path(model), quantization, held[0].machine.less(taken), captions=captions)
     except ModelError as error:
         raise ModelError(f"{key}, in what the others leave of the memory: {error}") from None

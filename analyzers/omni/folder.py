@@ -84,10 +84,7 @@ def read(path: Path, *, captions: bool = False) -> ModelFolder:
     thinker = _thinker(path)
     quantization, source = _record(path)
     kind = _kind(path, source)
-    if captions and kind != "captioner":
-        raise ModelError(f"{path} is no Captioner model, by its name; take Qwen3-Omni-30B-A3B-Captioner")
-    if not captions:
-        _refuse(path, kind)
+    _refuse(path, kind, captions=captions)
     for needed, what in ((TOKENIZERS, "tokenizer"), (EXTRACTORS, "feature extractor")):
         if not any((path / name).is_file() for name in needed):
             raise ModelError(f"{path} has no {what} ({' or '.join(needed)}); download the folder again, whole")
@@ -104,12 +101,12 @@ def is_captioner(path: Path) -> bool:
     return _kind(path, _record(path)[1]) == "captioner"
 
 
-def sketch(path: Path) -> ModelFolder:
+def sketch(path: Path, *, captions: bool = False) -> ModelFolder:
     """As `read`, but where there are no weights at all the configuration is enough: a model can be planned before it is downloaded."""
     if any((path / name).exists() for name in (INDEX, WEIGHTS)):
-        return read(path)
+        return read(path, captions=captions)
     thinker, kind = _thinker(path), _kind(path, "")
-    _refuse(path, kind)
+    _refuse(path, kind, captions=captions)
     return ModelFolder(path=path, thinker=thinker, shards=(), tensors={}, thinks=kind == "thinking")
 
 
@@ -150,9 +147,11 @@ def _kind(path: Path, source: str) -> str:
     return ""
 
 
-def _refuse(path: Path, kind: str) -> None:
-    """ModelError where this sibling cannot judge."""
-    if kind == "captioner":
+def _refuse(path: Path, kind: str, *, captions: bool) -> None:
+    """ModelError where this sibling cannot judge, or that it `captions`."""
+    if captions and kind != "captioner":
+        raise ModelError(f"{path} is no Captioner model, by its name; take Qwen3-Omni-30B-A3B-Captioner")
+    if kind == "captioner" and not captions:
         raise ModelError(f"{path} is a Captioner model: {CAPTIONER} (it can be `judge.describe.captioner`); {TAKE}")
 
 

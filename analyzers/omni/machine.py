@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from analyzers.omni.folder import ModelError
@@ -25,6 +25,10 @@ class Machine:
     def library_bytes(self) -> int:
         """What the judge's process takes before it has a model (measured). On a GPU the card's own libraries count instead (not measured)."""
         return 500_000_000 if self.device == "cuda" else 310_000_000
+
+    def less(self, taken: int) -> "Machine":
+        """The same without so many bytes of its memory, which others hold."""
+        return replace(self, memory_bytes=max(0, self.memory_bytes - taken))
 
 
 def this_machine(device: str = "auto") -> Machine:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from analyzers.interview import Quantization
-from analyzers.omni.family import family_of
+from analyzers.omni.family import Family, family_of
 from analyzers.omni.folder import ModelError, ModelFolder, read
 from analyzers.omni.machine import Machine, this_machine
 from analyzers.omni.parameters import Part, Size, Sizes, count, part_of
@@ -89,12 +89,16 @@ def plan(folder: Path, quantization: Quantization, machine: Machine | None = Non
     `describes`: it will describe hits as well; `captions`: it is a Captioner, which hears one sound at a time and judges nothing.
     """
     found = read(folder, captions=captions)
-    judges = Occasion(described=describes, family=found.family).batched()
-    hears = Occasion(pairs=0, sound_s=CAPTIONED_S, policies=0, described=True, family=found.family)
-    made = survey(found, quantization, machine or this_machine(), hears if captions else judges)
+    occasion = captioned(found.family) if captions else Occasion(described=describes, family=found.family).batched()
+    made = survey(found, quantization, machine or this_machine(), occasion)
     if not made.fits:
         raise ModelError(f"{folder} is too big for this machine: {made}; {advice(found, made)}")
     return made
+
+
+def captioned(family: Family) -> Occasion:
+    """The sound that a Captioner hears."""
+    return Occasion(pairs=0, sound_s=CAPTIONED_S, policies=0, described=True, family=family)
 
 
 def survey(found: ModelFolder, quantization: Quantization, machine: Machine, occasion: Occasion | None = None) -> Plan:

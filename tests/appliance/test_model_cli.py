@@ -56,6 +56,32 @@ def test_so_does_the_other_family(tmp_path: Path, thinker: dict, figures: tuple[
     assert "experts" not in told.stdout
 
 
+def test_other_models_are_planned_in_what_the_first_leaves(tmp_path: Path) -> None:
+    folders = [tmp_path / f"Qwen3-Omni-30B-A3B-{kind}" for kind in ("Instruct", "Thinking", "Captioner")]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "config.json").write_text(json.dumps({"model_type": "qwen3_omni_moe", "thinker_config": PUBLISHED}))
+    first, second, captioner = map(str, folders)
+    words = ("plan", first, "--second-look", second, "--captioner", captioner, "--describe", "--json", "--gpu")
+    found = json.loads(typed(*words, "80").stdout)
+    look, hears = found["companions"]
+    assert (found["fits"], look["companion"], hears["companion"]) == (True, "judge.second_look", "judge.describe.captioner")
+    assert look["weight_bytes"] == hears["weight_bytes"] == found["weight_bytes"]
+    assert 2 * found["weight_bytes"] < look["peak_bytes"] < hears["peak_bytes"] < 80e9
+    large = typed(*words, "60")
+    assert large.exit_code == 1
+    looks, hears = json.loads(large.stdout)["companions"]
+    assert (looks["fits"], hears["fits"]) == (True, False)
+    told = typed("plan", first, "--second-look", second, "--gpu", "40")
+    assert told.exit_code == 1
+    assert f"judge.second_look, {second}: 20.5 GB of weights, nf4" in told.stdout.replace("\n", " ")
+    assert "It does not fit beside the others: in what they leave, it needs a GPU with" in told.stdout.replace("\n", " ")
+    refused = typed("plan", first, "--captioner", second)
+    assert refused.exit_code == 1
+    assert "judge.describe.captioner: " in refused.output
+    assert "is no Captioner model" in refused.output
+
+
 @pytest.mark.parametrize(("thinker", "card"), [(PUBLISHED_7B, "12.8"), (PUBLISHED_3B, "8.5")])
 def test_small_cards_hold_the_small_models_in_four_bits(tmp_path: Path, thinker: dict, card: str) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "qwen2_5_omni", "thinker_config": thinker}))
