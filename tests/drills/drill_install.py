@@ -1,6 +1,7 @@
 """From a bare Debian to a box that watches, and all that then happens to it: `scripts/drills install`. Nothing reaches the internet from inside."""
 
 import json
+import os
 import shutil
 import subprocess
 import time
@@ -22,6 +23,7 @@ from tests.drills.tree import Tree, booted, make, missing
 
 ROOT = Path(__file__).parents[2]
 SERVER = ROOT / "tests" / "sensors" / "rtsp_server.py"
+BARE = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PIP_NO_CACHE_DIR": "1"}
 Measured = dict[str, str | int | float]
 
 CONFIG = """\
@@ -49,12 +51,12 @@ notify:
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What scripts/bundle makes of this checkout."""
+    """What scripts/bundle makes of this checkout as on a bare Debian: another Python, or a wheel from an earlier run, would hide what it lacks."""
     needs_root()
     if absent := missing():
         pytest.skip(f"not installed: {', '.join(absent)}")
     folder = tmp_path_factory.mktemp("media")
-    subprocess.run([ROOT / "scripts" / "bundle", folder], check=True, capture_output=True)
+    subprocess.run([ROOT / "scripts" / "bundle", folder], check=True, capture_output=True, env={**os.environ, **BARE})
     return next(folder.iterdir())
 
 
