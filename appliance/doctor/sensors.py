@@ -34,7 +34,7 @@ CAMERA: Faults = {
     FaultReason.REFUSED: "something is at this address, but nothing takes connections at this port: is it the camera, and RTSP switched on in it?",
     FaultReason.TIMEOUT: "is the camera on, is the address right, and does `ping` reach it from here? A firewall may be in between",
     FaultReason.STALLED: "restart the camera; if it stays so, take another of its streams",
-    FaultReason.UNAUTHORIZED: "compare `username`, and the file that `password: !secret` names, with the camera's own user for RTSP or ONVIF",
+    FaultReason.UNAUTHORIZED: "compare name and password (`username`; the file of `password: !secret`) with the camera's own user for RTSP or ONVIF",
     FaultReason.NOT_FOUND: "the camera has no such stream: its manual or its web page names the path for `source`",
     FaultReason.UNSUPPORTED: "change it in the camera's own settings, or take another of its streams",
     FaultReason.ENDED: "the camera hung up: too many viewers, perhaps; a running omniwatch is one",

@@ -221,7 +221,7 @@ def _table(offers: list[Offered], *, has_model: bool) -> Table:
         table.add_column(heading, overflow="fold")
     for number, offered in enumerate(offers, 1):
         form = offered.form
-        needs = [*(sense.value for sense in form.senses), *(() if has_model or form.fallback else ("a model",))]
+        needs = [*([sense.value for sense in form.senses] or ["sight or sound"]), *(() if has_model or form.fallback else ("a model",))]
         table.add_row(str(number), escape(form.id), escape(form.title or form.ask), form.severity.value, ", ".join(needs))
     return table
 

@@ -25,6 +25,7 @@ from appliance.setup.draft import configuration_text
 from appliance.setup.shelf import read_shelf
 from appliance.setup.terminal import MAX_TYPED, TRIES, GaveUp, Terminal
 from sensors.secret import Secret
+from tests.analyzers.husk import lay, sized
 from tests.appliance.conftest import Broker
 from tests.sensors.harness import Scene, record
 from tests.sensors.test_rtsp import BINDINGS, PYTHON, camera
@@ -168,8 +169,25 @@ def test_what_was_found_is_taken_by_its_number_and_what_does_not_open_is_kept_or
     assert "there are 2 in the list" in says
     assert "160x96 h264" in says
     assert "alarm-bell needs sound, which" in says
+    assert re.search(r"fight +People fighting +critical +sight or sound", says), "what names no sense takes either"
     assert answers.watch == {"hall-east": ("missing-helmet",), "film": ("fence-climbed",)}
     assert "source: rtsp://127.0.0.1:1/stream" in configuration_text(answers, shelf)
+
+
+@pytest.mark.parametrize(
+    ("window", "says"),
+    [
+        ('{"length": "4s", "every": "2s", "longest_side": 224}', "windows of 4s every 2s, at 1 fps and 224 pixels a side: yours will be cut so"),
+        ('{"length": "4m"}', "window.json names no window that there can be (must be a multiple of 2s at 1 fps"),
+    ],
+)
+def test_the_windows_that_a_model_was_taught_on_are_told_when_it_is_named(tmp_path: Path, window: str, says: str) -> None:
+    lay(tmp_path / "model", sized(4))
+    (tmp_path / "model" / "window.json").write_text(window)
+    terminal, console = scripted("s", "b", "UTC", str(tmp_path), "rtsp://127.0.0.1:1/stream", "cam", "", "keep", "", str(tmp_path / "model"), "")
+    with pytest.raises(EOFError):  # nobody types any further
+        dialogue.ask_all(terminal, read_shelf(tmp_path / "policies"), AROUND)
+    assert says in " ".join(console.export_text().split())
 
 
 def test_an_answer_that_cannot_be_used_is_asked_for_again_and_not_for_ever() -> None:
