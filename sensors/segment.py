@@ -21,13 +21,19 @@ OPEN = re.compile(r"(\d{1,20})-(\d{1,20})\.part")
 class Segment:
     """One file, and when what it holds was: boot times."""
 
-    path: Path
+    folder: Path
+    name: str
     start_ns: int
     end_ns: int | None
     """None: it is still being written, or its writer died over it."""
     run_ns: int
     """Times inside the files of one run go on from file to file; between two runs they do not."""
     bytes: int
+
+    @property
+    def path(self) -> Path:
+        """Where it lies. Made only for the few that are opened: a Path interns its parts, and rings are listed all day."""
+        return self.folder / self.name
 
 
 def folder_of(runtime: Path, boot_id: BootId, sensor: SensorId) -> Path:
@@ -63,10 +69,10 @@ def _found(folder: Path) -> Iterator[Segment]:
                 continue  # the ring has just moved on
             if whole:
                 start_ns, end_ns, run_ns = map(int, whole.groups())
-                yield Segment(path=Path(entry.path), start_ns=start_ns, end_ns=end_ns, run_ns=run_ns, bytes=size)
+                yield Segment(folder=folder, name=entry.name, start_ns=start_ns, end_ns=end_ns, run_ns=run_ns, bytes=size)
             elif part:
                 start_ns, run_ns = map(int, part.groups())
-                yield Segment(path=Path(entry.path), start_ns=start_ns, end_ns=None, run_ns=run_ns, bytes=size)
+                yield Segment(folder=folder, name=entry.name, start_ns=start_ns, end_ns=None, run_ns=run_ns, bytes=size)
 
 
 def outgrown(segments: tuple[Segment, ...], newest_ns: int, keep_ns: int, most_bytes: int) -> tuple[Segment, ...]:

@@ -233,7 +233,7 @@ class Evidence:
         await self._means.store.do(lambda connection: clip_rows.kept(connection, row.id, clip))
         self._kept += 1
         log.info("evidence: %s, %.1f MB", clip.file, clip.bytes / 1e6)
-        await self._room.make_room(self._means.clock.now())
+        await self._room.make_room()
 
     async def _tell(self, row: ClipRow, clip: Clip) -> None:
         """Fold it into its alert, open or over, unless that has happened already."""

@@ -216,7 +216,7 @@ def erase_segments(runtime: Path, sensor: SensorId, span: tuple[datetime, dateti
             start, end = _times(segment, now if boot.name == now.boot_id else None)
             if start <= span[1] and end >= span[0]:
                 segment.path.unlink(missing_ok=True)
-                erased.append(Erased(name=f"{sensor}/{segment.path.name}", start=start, end=end, bytes=segment.bytes))
+                erased.append(Erased(name=f"{sensor}/{segment.name}", start=start, end=end, bytes=segment.bytes))
     return tuple(erased)
 
 

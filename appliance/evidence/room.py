@@ -135,7 +135,8 @@ class EvidenceRoom:
         await apart(lambda: evidence_files.trim(runtime, rings, now, boots))
         if self._wall.is_believed(now):
             await self._expire(now)
-        await self.make_room(now)
+        self.seen = await apart(lambda: evidence_files.room(self._state, runtime, now))
+        await self.make_room()
 
     async def _expire(self, now: Moment) -> None:
         before = now.utc - self.config.keep
@@ -145,18 +146,19 @@ class EvidenceRoom:
             await self._remove(row, "too old")
         await self._do(lambda connection: clip_rows.forgotten(connection, now.utc - FORGOTTEN_AFTER))
 
-    async def make_room(self, now: Moment) -> None:
-        """Delete the oldest clips that nobody needs until what there is fits; say so where that is not enough."""
-        runtime = self.config.runtime
-        await apart(lambda: self.folder.mkdir(mode=0o700, parents=True, exist_ok=True))
-        self.seen = await apart(lambda: evidence_files.room(self._state, runtime, now))
+    async def make_room(self) -> None:
+        """Delete the oldest clips that nobody needs until what there is fits; say so where that is not enough.
+
+        Rings and database count as the last upkeep saw them: they have bounds of their own, and a clip a second would have them listed all day.
+        """
+        self.seen = replace(self.seen, free=await apart(partial(evidence_files.free_share, self._state)))
         self.bytes, spare = await self._do(lambda connection: (clip_rows.kept_bytes(connection), clip_rows.spare(connection, AT_ONCE)))
         for row in spare:
             if not self._excess():
                 break
             await self._remove(row, "made room")
             self.bytes -= row.bytes
-            self.seen = replace(self.seen, free=await apart(lambda: evidence_files.free_share(self._state)))
+            self.seen = replace(self.seen, free=await apart(partial(evidence_files.free_share, self._state)))
         excess = self._excess() if len(spare) < AT_ONCE else ""
         if excess and excess != self.full:
             log.error("no more evidence is kept: %s, and nothing may be deleted for it; acknowledge alarms, or give it more room", excess)

@@ -115,7 +115,7 @@ def test_a_folder_that_cannot_be_written_costs_segments_and_no_window(tmp_path: 
 def test_the_ring_forgets_what_is_too_old_and_the_oldest_of_what_is_too_much() -> None:
     def segment(start_s: int, end_s: int | None, size: int = 10) -> Segment:
         end_ns = None if end_s is None else end_s * NANOSECONDS
-        return Segment(path=Path(str(start_s)), start_ns=start_s * NANOSECONDS, end_ns=end_ns, run_ns=0, bytes=size)
+        return Segment(folder=Path(), name=str(start_s), start_ns=start_s * NANOSECONDS, end_ns=end_ns, run_ns=0, bytes=size)
 
     ring = (segment(0, 5), segment(5, 10), segment(10, 15), segment(15, None, 100))
     assert outgrown(ring, 20 * NANOSECONDS, 12 * NANOSECONDS, 1000) == ring[:1]

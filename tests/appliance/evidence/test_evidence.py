@@ -325,10 +325,10 @@ async def test_the_oldest_clip_that_nobody_needs_makes_room_and_what_nobody_has_
         await one.judge(NO, 18)
         tight = one.room.bytes + one.room.seen.database_bytes + one.room.seen.segment_bytes
         one.evidence.configure(replace(one.configuration, evidence=keeping(tmp_path, quota=tight - 1)))
-        await one.room.make_room(one.clock.now())
+        await one.room.make_room()
         assert [name for name in (theft, first, second) if name in one.files()] == [theft, second]
         one.evidence.configure(replace(one.configuration, evidence=keeping(tmp_path, quota=1)))
-        await one.room.make_room(one.clock.now())
+        await one.room.make_room()
         assert [name for name in one.files() if name.endswith("mp4")] == [theft]
         assert "quota" in one.evidence.statistics().full
         await one.judge(YES, 20)
@@ -336,7 +336,7 @@ async def test_the_oldest_clip_that_nobody_needs_makes_room_and_what_nobody_has_
         assert one.evidence.statistics().failed == {"no room": 1}
         assert (await one.alert()).evidence == ()
         await one.say(Verb.ACKNOWLEDGE, THEFT)
-        await one.room.make_room(one.clock.now())
+        await one.room.make_room()
         assert one.files() == []
         assert one.evidence.statistics().removed == {"made room": 3}
 
@@ -351,7 +351,7 @@ async def test_a_disk_without_its_free_share_is_full_and_a_disk_with_it_is_not(t
         assert [state for _, state, _ in await one.rows()] == ["failed"]
         one.evidence.configure(one.configuration)
         one.evidence.configure(replace(one.configuration, evidence=keeping(tmp_path)))
-        await one.room.make_room(one.clock.now())
+        await one.room.make_room()
         assert one.evidence.statistics().full == ""
 
 
