@@ -8,6 +8,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
@@ -23,14 +24,16 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from sensors.cues import Box
-from sensors.cut import PART, Cut, CutOrder
-from sensors.footage import PICTURE, SOUND, NoFootage, Span, chosen, held, pieces, streams_of
+from sensors.cut import MAX_REPEATS, PART, Cut, CutOrder
+from sensors.footage import PICTURE, SOUND, Held, NoFootage, Span, chosen, held, pieces, streams_of
 from sensors.moment import NANOSECONDS
 from sensors.picture import MAX_PIXELS, Pixels, masked
 from sensors.recorder import Piece
 
 MAX_BYTES = 512 << 20
 """A clip ends early beyond this."""
+MAX_REPEATED_BYTES = 64 << 20
+"""What is repeated is not begun once more beyond this."""
 MP4_SOUND = frozenset({"aac", "mp3", "mp3float", "opus", "flac"})
 """What MP4 holds so that common players play it."""
 FORMATS: dict[str, tuple[str, dict[str, str]]] = {
@@ -56,7 +59,7 @@ def cut(order: CutOrder) -> Cut:
         path = Path(f"{order.target}{suffix}{PART}")
         writer = _Writer(path, suffix, streams, order.masks if encodes else ())
         try:
-            for piece in pieces(segments, span, MAX_BYTES):
+            for piece in _repeated(segments, span, order.repeats):
                 writer.put(piece)
         finally:
             writer.close()
@@ -75,6 +78,21 @@ def cut(order: CutOrder) -> Cut:
         masked=encodes,
         sound=sound is not None,
     )
+
+
+def _repeated(segments: tuple[Held, ...], span: Span, repeats: int) -> Iterator[Piece]:
+    """The span's packets; again behind themselves, as often as is wanted, or until MAX_REPEATED_BYTES are reached."""
+    shift_ns = total = 0
+    for _ in range(min(repeats, MAX_REPEATS)):
+        start_ns, end_ns = None, 0
+        for piece in pieces(segments, span, MAX_BYTES):
+            start_ns = piece.pts_ns if start_ns is None else start_ns
+            end_ns = max(end_ns, piece.pts_ns + piece.duration_ns)
+            total += len(piece.data)
+            yield replace(piece, pts_ns=piece.pts_ns + shift_ns, dts_ns=None if piece.dts_ns is None else piece.dts_ns + shift_ns)
+        if start_ns is None or total >= MAX_REPEATED_BYTES:
+            return
+        shift_ns += end_ns - start_ns
 
 
 class _Writer:

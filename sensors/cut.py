@@ -8,6 +8,7 @@ from sensors.cues import Box
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
 MAX_PROBLEM = 300
+MAX_REPEATS = 100
 PART = ".part"
 """The end of the name of a file that is not whole yet."""
 
@@ -26,6 +27,8 @@ class CutOrder:
     masks: tuple[Box, ...] = ()
     original: bool = False
     """Keep the camera's own packets although there are masks. The poster is masked all the same."""
+    repeats: int = 1
+    """So often, one after the other: for a recording that has to last, and is no evidence. At most MAX_REPEATS."""
     target: str
     """Where to: a path without its ending. The clip gets `.mp4.part` or `.mov.part`, the poster `.jpg.part`."""
 

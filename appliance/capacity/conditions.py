@@ -14,6 +14,7 @@ from analyzers.omni.plan import this_machine
 from analyzers.policy import Policy
 from appliance.config.configuration import Configuration, SensorConfig
 from appliance.outlook import view_size
+from sensors.sources import scheme_of
 from sensors.window import ViewId
 
 
@@ -67,7 +68,7 @@ def _kind(configuration: Configuration, sensor: SensorConfig) -> str:
         (*view_size(shape, zones.get(view)), *sorted(f"{policy.ask} / {policy.unless}" for policy in policies))
         for view, policies in asked_about(configuration, sensor).items()
     ]
-    return json.dumps([shape.length_s, shape.every_s, shape.fps, sorted(sensor.senses), sorted(views)])
+    return json.dumps([scheme_of(sensor.settings.source), shape.length_s, shape.every_s, shape.fps, sorted(sensor.senses), sorted(views)])
 
 
 def _digest(texts: Iterable[str]) -> str:

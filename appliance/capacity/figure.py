@@ -28,6 +28,8 @@ class Figure:
     """Policies a sensor, over all of its views."""
     p95_s: float
     """Time to a judgement with so many sensors as may be promised."""
+    cores: float
+    """Of the processor, that one sensor's process takes for decoding; measured beside the judge."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Sensors that are not there: windows of the configured shape, full of noise, put to the real judge as a box would put them.
 
 They end on one grid, as those of real sensors do, so that a burst comes at once. Everything stirs: each policy is asked about each window.
-What decoding costs is not in it.
+Meanwhile as many real sensor processes decode, and what their windows are late by is added to the judge's time.
 """
 
 import asyncio
@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import cycle, islice
-from math import ceil
 
 import numpy as np
 
@@ -21,7 +20,8 @@ from analyzers.judgement import Cause, Judgement
 from analyzers.policy import Policy
 from analyzers.queue import Queue
 from appliance.capacity.conditions import asked_about, judged_sensors
-from appliance.capacity.ramp import Tried
+from appliance.capacity.decoding import Decoders, Heard, p95
+from appliance.capacity.ramp import Tried, first_load
 from appliance.children.judge_link import JudgeLink
 from appliance.clock import BoxClock
 from appliance.config.configuration import Configuration, SensorConfig
@@ -38,6 +38,8 @@ MEASURED_S, BURSTS = 12.0, 3
 """How long a load is watched: so long, and for so many windows of each sensor."""
 ROUNDS = 3
 """Of the first look at how quick the judge is; the quickest counts."""
+LOOK_S = 2.0
+"""How long processes are watched to know about what one takes."""
 EPOCH = 1
 
 
@@ -129,19 +131,26 @@ class _Tally:
     def dropped(self, question: Question) -> None:
         self.lost += question.window.end.boot_ns >= self.counts_from_ns
 
-    def result(self, sensors: int) -> Tried:
-        return Tried(sensors=sensors, answered=len(self.shares), p95=_p95(self.shares), p95_s=_p95(self.seconds), lost=self.lost)
-
-
-def _p95(values: list[float]) -> float:
-    return sorted(values)[ceil(0.95 * len(values)) - 1] if values else 0.0
+    def result(self, sensors: int, heard: Heard) -> Tried:
+        """Time from the sensor and time with the judge, added as if the same windows were late with both: the safe side."""
+        return Tried(
+            sensors=sensors,
+            answered=len(self.shares),
+            p95=p95(self.shares) + heard.late,
+            p95_s=p95(self.seconds) + heard.late_s,
+            late_s=heard.late_s,
+            lost=self.lost,
+            silent=heard.silent,
+            cores=heard.cores,
+        )
 
 
 class Load:
     """Any number of copies of the configured sensors, in turn, and the judge that they are put to."""
 
-    def __init__(self, configuration: Configuration, judge: JudgeLink) -> None:
+    def __init__(self, configuration: Configuration, judge: JudgeLink, decoders: Decoders) -> None:
         """They are made as they are needed."""
+        self._decoders = decoders
         self._models = tuple(Model.of(configuration, sensor) for sensor in judged_sensors(configuration))
         self._max_age = configuration.judge.max_age
         self._judge = judge
@@ -160,8 +169,9 @@ class Load:
         return longest_s + max(MEASURED_S, BURSTS * longest_s)
 
     async def first_guess(self) -> int:
-        """How many sensors the judge should hold, by how quickly it answers windows that wait for it. NoJudge where it cannot."""
+        """How many sensors the box should hold, by how quickly waiting windows are judged and by what decoding takes. NoJudge where it cannot."""
         copies = self._first(max(BATCH, len(self._models)))
+        await self._decoders.run(len(copies))
         windows_s, took = sum(1 / copy.every_s for copy in copies) / len(copies), []
         for _ in range(ROUNDS):
             now = self._clock.now()
@@ -170,16 +180,19 @@ class Load:
             for start in range(0, len(questions), BATCH):
                 await self._asked(tuple(questions[start : start + BATCH]))
             took.append((time.monotonic() - began) / len(copies))
-        return int(1 / (windows_s * min(took)))
+        await self._decoders.heard_for(LOOK_S)
+        return first_load(int(1 / (windows_s * min(took))), self._decoders.heard().cores, len(os.sched_getaffinity(0)))
 
     async def put(self, sensors: int, times: float = 1.0) -> Tried:
         """Have so many sensors judged for a while, `times` as long as usual. Ends at once where a window is lost. NoJudge where the judge goes."""
+        await self._decoders.run(sensors)
         fed = self._first(sensors)
         longest_s = max(copy.every_s for copy in fed)
         begin_ns = self._clock.now().boot_ns
         # The first windows of each are not counted: a sensor that is new has more to look at than one that is known.
         tally = _Tally(counts_from_ns=begin_ns + round(longest_s * NANOSECONDS))
         queue = Queue(capacity=QUEUE_CAPACITY, max_age=self._max_age)
+        beginning = asyncio.get_running_loop().call_later(longest_s, self._decoders.begin)
         seconds = longest_s + times * max(MEASURED_S, BURSTS * longest_s)
         feeding = asyncio.create_task(self._feed(fed, queue, tally, begin_ns + round(seconds * NANOSECONDS)), name="sensors")
         every_s = {copy.name: copy.every_s for copy in fed}
@@ -196,9 +209,10 @@ class Load:
                 for question in taken.batch:
                     tally.answered(question, every_s[question.window.sensor], now_ns)
         finally:
+            beginning.cancel()
             feeding.cancel()
             await asyncio.gather(feeding, return_exceptions=True)
-        return tally.result(sensors)
+        return tally.result(sensors, self._decoders.heard())
 
     async def _feed(self, copies: list[Copy], queue: Queue, tally: _Tally, until_ns: int) -> None:
         """Put each sensor's windows into the queue when they end, all on one grid."""

@@ -22,15 +22,21 @@ class Tried:
     answered: int
     """Questions, each about one view of one window."""
     p95: float
-    """Time to a judgement that 95 of 100 questions kept, as a share of `every`: from the window's end to its answer."""
+    """Time to a judgement that 95 of 100 questions kept, as a share of `every`: from the window's end to its answer, its way included."""
     p95_s: float
+    late_s: float
+    """How much of that windows took at most to come from their sensors, 95 of 100 of them."""
     lost: int
     """Questions that a newer window overtook before their turn, or that grew too old."""
+    silent: int
+    """Sensor processes that gave nothing: they broke, or there was no memory for them."""
+    cores: float
+    """Of the processor, that one sensor's process took."""
 
     @property
     def holds(self) -> bool:
-        """Whether the judge keeps up: each window is judged before the next one of its sensor comes."""
-        return bool(self.answered) and not self.lost and self.p95 <= 1.0
+        """Whether the box keeps up: each window is judged before the next one of its sensor comes."""
+        return bool(self.answered) and not self.lost and not self.silent and self.p95 <= 1.0
 
 
 def next_load(tried: Sequence[Tried], first: int, most: int) -> int | None:
@@ -45,6 +51,11 @@ def next_load(tried: Sequence[Tried], first: int, most: int) -> int | None:
     if failed - held <= max(1, held // NEAR):
         return None
     return (held + failed) // 2 if held else max(1, int(failed * DOWN))
+
+
+def first_load(held: int, cores: float, processors: int) -> int:
+    """A load to begin with: the judge alone should hold `held`, decoding one takes `cores`, and both may want the same processors."""
+    return int(1 / (1 / held + cores / processors)) if held else 0
 
 
 def held_by(tried: Sequence[Tried]) -> int:

@@ -84,6 +84,11 @@ class SensorLink:
         """Its name."""
         return self.settings.sensor
 
+    @property
+    def pid(self) -> int | None:
+        """Of the child that is up; None while there is none."""
+        return self._child.pid if self._child else None
+
     async def run_once(self) -> None:
         """Run the child until it ends, hangs or breaks the protocol: ChildLost or WireError then."""
         memory = create(self._layout)

@@ -14,10 +14,11 @@ from typer.testing import CliRunner
 
 from analyzers.interview import Quantization
 from appliance.capacity.conditions import Conditions, conditions_of, shape_of
+from appliance.capacity.decoding import Decoders
 from appliance.capacity.figure import FILE, Figure, keep, recall, verdict
 from appliance.capacity.load import Load
-from appliance.capacity.measure import MOST, run_capacity
-from appliance.capacity.ramp import MAX_STEPS, Tried, held_by, next_load, with_headroom
+from appliance.capacity.measure import FILMS, MOST, run_capacity
+from appliance.capacity.ramp import MAX_STEPS, Tried, first_load, held_by, next_load, with_headroom
 from appliance.children.judge_link import Budget
 from appliance.cli import app
 from appliance.config.configuration import Configuration, load
@@ -25,6 +26,7 @@ from appliance.config.site_form import MAX_SITE_SENSORS
 from appliance.loaded_judge import NoJudge
 from appliance.store.database_file import held
 from tests.appliance.children.test_judge_link import READY, Loaded, loaded
+from tests.appliance.conftest import free_port
 
 MODEL = Path(__file__).parents[3] / "appliance" / "demo" / "model"
 BOX = """\
@@ -42,7 +44,7 @@ policies:
 OMNI = f"{{kind: omni, model: {MODEL}, threads: 1}}"
 SHORT = "window: {length: 1s, every: 1s, fps: 2, longest_side: 64}"
 NOW = Conditions(model="m", machine="cpu", shape="s")
-FIGURE = Figure(conditions=NOW, measured=datetime(2026, 3, 1, tzinfo=UTC), sensors=10, most=12, questions=5.0, p95_s=1.5)
+FIGURE = Figure(conditions=NOW, measured=datetime(2026, 3, 1, tzinfo=UTC), sensors=10, most=12, questions=5.0, p95_s=1.5, cores=0.1)
 
 
 def box(folder: Path, sensors: int = 1, judge: str = OMNI, more: str = SHORT) -> Configuration:
@@ -53,7 +55,7 @@ def box(folder: Path, sensors: int = 1, judge: str = OMNI, more: str = SHORT) ->
 
 
 def tried(sensors: int, *, holds: bool) -> Tried:
-    return Tried(sensors=sensors, answered=40, p95=0.8 if holds else 1.2, p95_s=1.0, lost=0)
+    return Tried(sensors=sensors, answered=40, p95=0.8 if holds else 1.2, p95_s=1.0, late_s=0.1, lost=0, silent=0, cores=0.1)
 
 
 # The ramp.
@@ -76,6 +78,19 @@ def test_the_ramp_finds_what_holds_wherever_it_begins(true: int, first: int) -> 
     assert best - max(1, best // 20) < held_by(found) <= best or best == held_by(found)
 
 
+@pytest.mark.parametrize(
+    ("held", "cores", "processors", "first"),
+    [
+        (40, 0.0, 2, 40),  # nothing to decode
+        (40, 0.1, 2, 13),  # the judge wants all of the processor for 40, decoding all of it for 20
+        (4, 0.1, 16, 3),
+        (0, 0.1, 2, 0),
+    ],
+)
+def test_the_ramp_begins_where_judging_and_decoding_share_the_processors(held: int, cores: float, processors: int, first: int) -> None:
+    assert first_load(held, cores, processors) == first
+
+
 def test_the_ramp_tries_no_load_twice() -> None:
     found = [each.sensors for each in ramp(lambda sensors: sensors <= 33, 5)]
     assert len(set(found)) == len(found)
@@ -96,6 +111,7 @@ def test_a_ramp_without_end_is_ended() -> None:
         ({}, True),
         ({"p95": 1.01}, False),
         ({"lost": 1}, False),  # however quick the others were
+        ({"silent": 1}, False),  # a sensor that is not there costs nothing
         ({"answered": 0}, False),  # nothing was late, as nothing came
     ],
 )
@@ -190,10 +206,16 @@ def _scripted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", f"{rooms / 'children'}:{rooms.parents[1]}")
 
 
+def nobody(configuration: Configuration) -> Decoders:
+    """No process decodes: of a device without a source only the first of its kind would, and there is none here."""
+    devices = [replace(sensor, settings=replace(sensor.settings, source="")) for sensor in configuration.sensors]
+    return Decoders(devices, [None] * len(devices))
+
+
 async def put(configuration: Configuration, judge: Loaded, sensors: int) -> Tried:
     await judge.wait(READY)
     judge.link.policies(configuration.policies)
-    made = Load(configuration, judge.link)
+    made = Load(configuration, judge.link, nobody(configuration))
     try:
         return await made.put(sensors, times=0.2)
     finally:
@@ -224,7 +246,7 @@ def test_the_first_guess_is_by_how_quick_the_judge_is(tmp_path: Path) -> None:
     async def run() -> int:
         async with loaded("takes 0.05") as judge:
             await judge.wait(READY)
-            made = Load(box(tmp_path), judge.link)
+            made = Load(configuration := box(tmp_path), judge.link, nobody(configuration))
             try:
                 return await made.first_guess()
             finally:
@@ -277,3 +299,19 @@ def test_what_cannot_be_measured_is_said(tmp_path: Path, judge: str, says: str) 
     status, words = said(tmp_path)
     assert status == (2 if judge == "{kind: omni}" else 1)
     assert says in words
+
+
+def test_a_camera_that_is_away_is_said_before_a_model_is_loaded_and_no_recording_is_left(tmp_path: Path) -> None:
+    box(tmp_path)
+    text = (tmp_path / "box.yaml").read_text()
+    (tmp_path / "box.yaml").write_text(text.replace("rtsp://10.0.0.0/a", f"rtsp://127.0.0.1:{free_port()}/a"))
+    left = tmp_path / "state" / FILMS
+    left.mkdir(parents=True)
+    (left / "cam-0.mov").write_text("of one that was killed")
+    status, words = said(tmp_path)
+    assert status == 1
+    assert "recording 1 camera for 20 s" in words
+    assert "cam-0: refused" in words
+    assert "`omniwatch doctor CONFIG`" in words
+    assert "loading" not in words
+    assert not left.exists()
