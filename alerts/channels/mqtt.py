@@ -201,6 +201,7 @@ class MqttChannel:
 
     async def _came(self, connection: Connection) -> None:
         """Say that we are here; then tell what is so now, and let the others know that they may."""
+        held = dict(self._retained)  # what comes from here on tells itself, and would be told twice
         self._connection = connection
         self._connections += 1
         connection.listening.add_done_callback(_say_unheard)
@@ -212,8 +213,9 @@ class MqttChannel:
             log.error("mqtt: we may not write %s (%s): give the box write access to %s/#", self.topics.status, ack.name, self.topics.root)
         self._linked(True)
         async with asyncio.TaskGroup() as tasks:
-            for topic in tuple(self._retained):
-                tasks.create_task(self._refresh(topic))
+            for topic, value in held.items():
+                if self._retained.get(topic) is value:
+                    tasks.create_task(self._refresh(topic))
 
     def _went(self, problem: str) -> None:
         if UNKNOWN_VERSION in problem:

@@ -290,3 +290,23 @@ def test_retained_state_is_the_newest_expires_and_comes_again_after_a_broken_con
             second.close()
 
     asyncio.run(story())
+
+
+def test_what_is_said_while_it_connects_is_said_once(broker: Broker) -> None:
+    said, last = TOPICS.sensor(SensorId("hall")), TOPICS.mode
+
+    async def story() -> None:
+        heard = Listener(broker.port)
+        async with running(broker.port) as box:
+            await box.channel.publish_state(said, b"before", None)
+            async with asyncio.timeout(10):
+                while not box.channel.connected:  # noqa: ASYNC110 - the first moment, in which the broker has not yet acknowledged that we are online
+                    await asyncio.sleep(0)
+            await box.channel.publish_state(said, b"now", None)
+            for payload in (b"then", b"last"):  # whatever else was to be said has been by the second
+                await box.channel.publish_state(last, payload, None)
+            seen = [await asyncio.to_thread(heard.wait_for, lambda each: each.topic in (said, last)) for _ in range(3)]
+            assert [each.payload for each in seen] == [b"now", b"then", b"last"]
+        heard.close()
+
+    asyncio.run(story())
