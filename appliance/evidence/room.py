@@ -38,13 +38,14 @@ FORGOTTEN_AFTER = timedelta(days=400)
 """Rows of clips that are gone are kept as long as the alerts that they belong to."""
 UNKNOWN = timedelta(minutes=10)
 """How far from its file's time a clip may reach whose row was lost."""
+SAID = {"promise": "a clip that was still to be made", "missing": "a clip that is not there, and goes if it comes back:"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removed:
     """One thing that was deleted because somebody said so."""
 
-    what: Literal["clip", "poster", "promise", "segment"]
+    what: Literal["clip", "poster", "promise", "missing", "segment"]
     name: str
     sensor: SensorId
     start: datetime
@@ -54,8 +55,7 @@ class Removed:
     def __str__(self) -> str:
         """For people."""
         since, until = (each.astimezone(UTC).isoformat(timespec="seconds") for each in (self.start, self.end))
-        what = "a clip that was still to be made" if self.what == "promise" else self.what
-        return f"{what} {self.name} of {self.sensor}, {since} to {until}, {self.bytes / 1e6:.1f} MB"
+        return f"{SAID.get(self.what, self.what)} {self.name} of {self.sensor}, {since} to {until}, {self.bytes / 1e6:.1f} MB"
 
 
 class EvidenceRoom:
@@ -78,7 +78,7 @@ class EvidenceRoom:
 
     async def reconcile(self, now: Moment) -> None:
         """Rows without a file are ended; files without a row are adopted where they are whole, and deleted where not."""
-        async for page in self._kept():
+        async for page in self._pages("kept"):
             for row, clip in await apart(partial(_without_file, self.folder, page)):
                 await self._end(row.id, "removed", Gone(why=clip_rows.MISSING, clip=clip))
                 log.error("the clip %s is missing: its row has no file any more", clip.file)
@@ -107,10 +107,10 @@ class EvidenceRoom:
         size = await apart(partial(evidence_files.taken, self.folder, clip))
         await self._do(partial(clip_rows.returned, row=row, clip=clip, size=size))
 
-    async def _kept(self) -> AsyncIterator[tuple[ClipRow, ...]]:
-        """Every clip that is kept, however many those are, page by page."""
+    async def _pages(self, *states: str) -> AsyncIterator[tuple[ClipRow, ...]]:
+        """Every clip in these states, however many those are, page by page."""
         last = ClipId("")
-        while rows := await self._do(partial(clip_rows.kept_after, clip=last)):
+        while rows := await self._do(partial(clip_rows.page, after=last, states=states)):
             yield rows
             last = rows[-1].id
 
@@ -177,7 +177,7 @@ class EvidenceRoom:
 
     async def _remove(self, row: ClipRow, why: str) -> None:
         """Delete a clip: the files first, because on a full disk they make the room for the row."""
-        clip = row.clip()
+        clip = row.clip() if row.state == "kept" else row.missing()
         if clip:
             await apart(partial(evidence_files.remove, self.folder, clip.file.rpartition(".")[0]))
         await self._end(row.id, "removed", Gone(why=why, clip=clip))
@@ -188,11 +188,14 @@ class EvidenceRoom:
         self.gone[gone.why] += 1
 
     async def forget(self, sensor: SensorId, start: datetime, end: datetime, now: Moment) -> tuple[Removed, ...]:
-        """Delete clips, posters and segments of a sensor that overlap a span. Alerts keep what their clips were called and when they were."""
-        kept = [found async for page in self._kept() for found in _overlapping(page, (sensor, UNKNOWN_SENSOR), (start, end))]
+        """Delete clips, posters and segments of a sensor that overlap a span. Alerts keep what their clips were called and when they were.
+
+        A clip whose disk is away goes when that is back.
+        """
+        made = [found async for page in self._pages("kept", "removed") for found in _overlapping(page, (sensor, UNKNOWN_SENSOR), (start, end))]
         wanted = await self._do(lambda connection: clip_rows.of_state(connection, "wanted"))
         removed: list[Removed] = []
-        for row, span in (*kept, *_overlapping(wanted, (sensor,), (start, end))):
+        for row, span in (*made, *_overlapping(wanted, (sensor,), (start, end))):
             removed += _described(row, sensor, span)
             want = row.wanted() if row.state == "wanted" else None
             if want:
@@ -227,8 +230,8 @@ def _delete_unclaimed(folder: Path, files: Sequence[Lying], rows: Mapping[ClipId
 def _overlapping(rows: Iterable[ClipRow], sensors: Container[SensorId], span: Span) -> Iterator[tuple[ClipRow, Span]]:
     """Those of these sensors that overlap, and when they were."""
     for row in rows:
-        of = row.wanted() if row.state == "wanted" else row.clip()
-        if of is None or row.sensor not in sensors:
+        of = row.about() if row.sensor in sensors else None
+        if of is None:
             continue
         wide = UNKNOWN if row.sensor == UNKNOWN_SENSOR else timedelta(0)
         start, end = of.start.utc - wide, of.end.utc + wide
@@ -238,6 +241,8 @@ def _overlapping(rows: Iterable[ClipRow], sensors: Container[SensorId], span: Sp
 
 def _described(row: ClipRow, sensor: SensorId, span: Span) -> list[Removed]:
     start, end = span
+    if missing := row.missing():
+        return [Removed(what="missing", name=missing.file, sensor=sensor, start=start, end=end, bytes=0)]
     clip = row.clip() if row.state == "kept" else None
     if clip is None:
         return [Removed(what="promise", name=row.id, sensor=sensor, start=start, end=end, bytes=row.bytes)]

@@ -25,7 +25,7 @@ MISSING = "its file is missing"
 SILENT = (*sorted(SILENCES), Reason.UNTOLD)
 """Reasons of transitions that told nobody."""
 MANY = 10_000
-"""Rows of one state that are read at once at most. Of those that are kept a large quota holds more: see `kept_after`."""
+"""Rows of one state that are read at once at most. Of those that are kept a large quota holds more: see `page`."""
 PAGE = 200
 """A thousand at once took 4 MB, which a process that is to run for years keeps."""
 
@@ -78,6 +78,16 @@ class ClipRow:
         gone = read(GONE, self.body) if self.state == "removed" else None
         return gone.clip if gone and gone.why == MISSING else None
 
+    def about(self) -> Wanted | Clip | None:
+        """What is wanted, kept or missing; None of what is gone for good."""
+        match self.state:
+            case "wanted":
+                return self.wanted()
+            case "kept":
+                return self.clip()
+            case _:
+                return self.missing()
+
 
 WANTED, CLIP, GONE = TypeAdapter(Wanted), TypeAdapter(Clip), TypeAdapter(Gone)
 COLUMNS = "clip.id, clip.alert, clip.sensor, clip.state, clip.attempts, clip.bytes, clip.body"
@@ -96,10 +106,10 @@ def of_state(connection: sqlite3.Connection, state: str, limit: int = MANY) -> t
     return _rows(connection.execute(f"SELECT {COLUMNS} FROM clip WHERE state = ? ORDER BY at_us LIMIT ?", (state, limit)))  # noqa: S608
 
 
-def kept_after(connection: sqlite3.Connection, clip: ClipId) -> tuple[ClipRow, ...]:
-    """The next rows that are kept, in the order of their ids: whoever begins with an empty one sees all, page by page."""
-    query = f"SELECT {COLUMNS} FROM clip WHERE state = 'kept' AND id > ? ORDER BY id LIMIT {PAGE}"  # noqa: S608 - names of this file alone
-    return _rows(connection.execute(query, (clip,)))
+def page(connection: sqlite3.Connection, after: ClipId, states: Collection[str]) -> tuple[ClipRow, ...]:
+    """The next rows in these states, in the order of their ids: whoever begins with an empty one sees all, page by page."""
+    query = f"SELECT {COLUMNS} FROM clip WHERE state IN ({_marks(states)}) AND id > ? ORDER BY id LIMIT {PAGE}"  # noqa: S608 - marks alone
+    return _rows(connection.execute(query, (*states, after)))
 
 
 def by_id(connection: sqlite3.Connection, clips: Collection[ClipId]) -> dict[ClipId, ClipRow]:

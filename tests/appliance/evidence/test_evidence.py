@@ -394,6 +394,23 @@ async def test_what_somebody_forgets_is_gone_and_named_and_the_alert_keeps_its_r
 
 @pytest.mark.usefixtures("segments")
 @story
+async def test_a_clip_that_is_forgotten_while_its_disk_is_away_does_not_come_back_with_it(tmp_path: Path) -> None:
+    async with box(tmp_path) as one:
+        file = await kept(one)
+        one.clips.rename(tmp_path / "elsewhere")
+        await one.room.reconcile(one.clock.now())
+        assert [each.what for each in await one.evidence.forget(DOOR, at(1000).utc, at(2000).utc)] == []
+        missing, *_segments = await one.evidence.forget(DOOR, at(0).utc, at(11).utc)
+        assert (missing.what, missing.name) == ("missing", file)
+        (tmp_path / "elsewhere").rename(one.clips)
+        await one.room.reconcile(one.clock.now())
+        assert one.files() == []
+        assert [state for _, state, _ in await one.rows()] == ["removed"]
+        assert await one.evidence.forget(DOOR, at(0).utc, at(11).utc) == (), "once is enough"
+
+
+@pytest.mark.usefixtures("segments")
+@story
 async def test_what_is_forgotten_is_found_however_many_clips_there_are(tmp_path: Path) -> None:
     async with box(tmp_path) as one:
         file = await kept(one)
