@@ -7,7 +7,6 @@ An announcement is delivered when the player has ended well. It knows no program
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -124,14 +123,12 @@ class SpeechChannel:
         while True:
             await self._news.wait()
             self._news.clear()
-            preparing, news = asyncio.create_task(self._prepare(), name="phrases"), asyncio.create_task(self._news.wait(), name="other phrases")
-            try:
+            async with asyncio.TaskGroup() as group:  # it waits for both, and a stop that comes meanwhile is not taken for one of its own
+                preparing = group.create_task(self._prepare(), name="phrases")
+                news = group.create_task(self._news.wait(), name="other phrases")
                 await asyncio.wait({preparing, news}, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for task in (preparing, news):
-                    task.cancel()
-                    with suppress(asyncio.CancelledError):
-                        await task
+                preparing.cancel()
+                news.cancel()
 
     async def _prepare(self) -> None:
         try:

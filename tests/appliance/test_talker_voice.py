@@ -275,6 +275,41 @@ def test_other_phrases_are_begun_with_in_the_middle_of_those_before(tmp_path: Pa
     ran(story)
 
 
+class SlowToStop(StandIn):
+    """Takes its time to leave what it does, as a helper with gigabytes to give back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_stopping, self.may_stop = asyncio.Event(), asyncio.Event()
+
+    async def prepare(self, texts: object) -> None:
+        self.prepared.extend(texts)  # type: ignore[call-overload]
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.is_stopping.set()
+            await self.may_stop.wait()
+
+
+def test_a_stop_while_other_phrases_are_begun_with_stops(tmp_path: Path) -> None:
+    async def story() -> None:
+        voice = SlowToStop()
+        channel = SpeechChannel(SpeechSettings(folder=tmp_path), voice, now=now, mute=lambda *_: None)
+        running = asyncio.create_task(channel.run())
+        channel.phrases({PolicyId("fire"): "Fire."})
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        channel.phrases({PolicyId("fire"): "It burns."})
+        await voice.is_stopping.wait()
+        running.cancel()
+        voice.may_stop.set()
+        done, _ = await asyncio.wait({running}, timeout=5)
+        assert done, "or the box would not end"
+        assert running.cancelled()
+
+    ran(story)
+
+
 def test_a_stop_in_the_middle_of_a_sentence_ends_the_helper(tmp_path: Path) -> None:
     mouth = Mouth(tmp_path)
 
