@@ -14,7 +14,7 @@ from analyzers.judgement import JudgeKind
 from analyzers.omni.beside import Beside, Plans, plan_judge
 from analyzers.omni.plan import this_machine
 from appliance.config.describe_form import DescribeForm
-from appliance.config.form import Bytes, FilePath, Form, Switched, Wait, Whole
+from appliance.config.form import Bytes, FilePath, Form, Number, Switched, Wait, Whole
 from appliance.config.second_look_form import SecondLookForm
 
 
@@ -67,7 +67,7 @@ class JudgeForm(Form):
     """Who answers while the model loads or is away: `cues`, by each policy's `fallback`, or `none`."""
     second_look: SecondLookForm | None = None
     """Another model for answers near a policy's threshold. Default: there is none."""
-    skip_still: Annotated[float, Field(gt=0, le=64)] | None = None
+    skip_still: Annotated[Number, Field(gt=0, le=64)] | None = None
     """Pictures in which nothing changes are left out of a window, but for its first and last pair: what differs by less than so many levels of
     255 in the mean of any 16 x 16 pixels. It saves time where little moves; what it does to answers is not measured. Default: all are shown."""
     describe: Annotated[DescribeForm | None, Switched("{language: German}")] = None
