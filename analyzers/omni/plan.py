@@ -92,7 +92,7 @@ def plan(folder: Path, quantization: Quantization, machine: Machine | None = Non
     occasion = captioned(found.family) if captions else Occasion(described=describes, family=found.family).batched()
     made = survey(found, quantization, machine or this_machine(), occasion)
     if not made.fits:
-        raise ModelError(f"{folder} is too big for this machine: {made}; {advice(found, made)}")
+        raise ModelError(f"{folder} is too big for this machine: {made}; {advice(found, made, occasion)}")
     return made
 
 

@@ -11,7 +11,7 @@ from analyzers.interview import Quantization
 from analyzers.omni.family import QWEN2_5_OMNI
 from analyzers.omni.folder import read
 from analyzers.omni.parameters import Part, count
-from analyzers.omni.plan import Machine, ModelError, Occasion, plan, plan_of, window_tokens
+from analyzers.omni.plan import Machine, ModelError, Occasion, amount, plan, plan_of, window_tokens
 from analyzers.omni.work import DESCRIPTION_TOKENS, MAX_TOKENS, TRANSCRIPT_TOKENS, cache_bytes
 from tests.analyzers.husk import PUBLISHED, PUBLISHED_3B, PUBLISHED_7B, lay, sized
 
@@ -221,3 +221,11 @@ def test_a_transcript_takes_no_more_than_the_description_before_it_had() -> None
     ear = Occasion(pairs=0, policies=1)
     assert cache_bytes(PUBLISHED, 2, ear) == (40 + 208 + 256) * 48 * 2 * 4 * 128 * 2, "16 s of sound are 208 tokens"
     assert TRANSCRIPT_TOKENS <= DESCRIPTION_TOKENS, "it is read behind the same sound, without the picture"
+
+
+def test_what_is_advised_of_a_captioner_is_enough_for_a_captioner(tmp_path: Path) -> None:
+    folder = lay(tmp_path / "Qwen3-Omni-30B-A3B-Captioner")
+    packed = plan(folder, Quantization.NF4, Machine(device="cuda", memory_bytes=80_000_000_000), captions=True)
+    machine = Machine(device="cuda", memory_bytes=packed.need_bytes)
+    with pytest.raises(ModelError, match=f"with `quantization: nf4` it takes {amount(packed.peak_bytes)}"):
+        plan(folder, Quantization.NONE, machine, captions=True)
