@@ -169,6 +169,10 @@ class JudgeNews:
     weight_bytes: int = 0
     device: str = ""
 
+    def __post_init__(self) -> None:
+        """Refuse a figure that nothing can be reckoned with."""
+        _check(self.weight_bytes)
+
 
 class Halved(StrEnum):
     """What was halved where too little memory was left. A closed set: a metric uses it as a label."""

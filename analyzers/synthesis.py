@@ -10,6 +10,9 @@ RATE_HZ = 24_000
 LONGEST = timedelta(seconds=30)
 """An announcement is cut off there. A model that has not come to an end by then has lost its thread, and its rendering is not used."""
 MAX_PROBLEM = 300
+"""Characters."""
+MOST_BYTES = 1 << 50
+"""No machine has more."""
 
 
 class Speaker(StrEnum):
@@ -47,6 +50,11 @@ class Ready:
 
     kind: Literal["ready"] = "ready"
     weight_bytes: int
+
+    def __post_init__(self) -> None:
+        """Refuse what nothing can be reckoned with."""
+        if not 0 <= self.weight_bytes <= MOST_BYTES:
+            raise ValueError("no model has so many bytes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,6 +40,12 @@ def spoken(line: Line) -> Told:
     return sound(line.file, 1.25, RATE_HZ)
 
 
+def loaded(model: Path) -> bytes:
+    if (model / "boasts").exists():
+        return f'{{"kind":"ready","weight_bytes":{10**400}}}'.encode()
+    return SAYS.encode(Refused(problem="it is too big") if (model / "refuses").exists() else Ready(weight_bytes=1))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--socket", type=int, required=True)
@@ -49,8 +55,7 @@ def main() -> None:
         if isinstance(heard, TalkerSettings):
             with (Path(heard.model) / "starts").open("a") as starts:
                 starts.write(f"{os.getpid()}\n")
-            refused = (Path(heard.model) / "refuses").exists()
-            end.send(SAYS.encode(Refused(problem="it is too big") if refused else Ready(weight_bytes=1)))
+            end.send(loaded(Path(heard.model)))
         else:
             end.send(SAYS.encode(spoken(heard)))
 

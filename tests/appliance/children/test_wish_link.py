@@ -97,3 +97,8 @@ FIGURES = ['"took_s":-1', '"took_s":1e400', '"took_s":NaN', '"first_word_ns":-5'
 def test_an_end_with_figures_that_no_counter_takes_is_a_breach(figures: str) -> None:
     with pytest.raises(WireError):
         SAYS.decode(f'{{"kind":"ended","id":1,"why":"fault",{figures}}}'.encode())
+
+
+def test_a_judge_of_a_size_that_no_gauge_takes_is_a_breach() -> None:
+    with pytest.raises(WireError):
+        SAYS.decode(f'{{"kind":"judge","condition":"ready","weight_bytes":{10**400}}}'.encode())
