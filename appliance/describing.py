@@ -82,6 +82,8 @@ class Describing:
         self._something = asyncio.Event()
         self._unwanted: Undescribed | None = None
         """Why what is under way is not wanted any more."""
+        self._telling = asyncio.Lock()
+        """Held while a text is folded in, so that it is either forgotten with the rest or not told at all."""
         self._held: Key | None = None
         self._unwanted_keys: set[Key] = set()
         """Of those that wait: somebody has had forgotten what they are of."""
@@ -191,11 +193,12 @@ class Describing:
         policy = self._means.watch().policies().get((hit.alert.policy, hit.alert.view))
         if found is None or policy is None:
             return Undescribed.WITHDRAWN
-        if self._unwanted or found[0].window != hit.alert.window:  # it has opened again meanwhile, and that is a hit of its own
-            return self._unwanted or Undescribed.CROWDED
         said = description if policy.transcript else description.without_transcript()  # it was wanted when the judge was asked, and may not be now
-        event = Described(alert=found[0], told=found[1], description=said, at=self._means.clock.now())
-        await self._means.pipeline.fold([(policy, hit.alert.view, event)])
+        async with self._telling:
+            if self._unwanted or found[0].window != hit.alert.window:  # it has opened again meanwhile, and that is a hit of its own
+                return self._unwanted or Undescribed.CROWDED
+            event = Described(alert=found[0], told=found[1], description=said, at=self._means.clock.now())
+            await self._means.pipeline.fold([(policy, hit.alert.view, event)])
         if policy.transcript:
             self._means.figures.transcribed(outcome(said.transcript))
         return None
@@ -221,12 +224,13 @@ class Describing:
         self._unwanted_keys |= {key for key, hit in self._waiting.items() if is_of(hit)}
         if self._asked and is_of(self._asked[0]):
             self._forgo(Undescribed.FORGOTTEN)
-        policies, at = self._means.watch().policies(), self._means.clock.now()
-        for track in self._means.pipeline.tracks():
-            policy, alert = policies.get((track.policy, track.view)), track.alert
-            if policy and alert and alert.sensor == sensor and description_rows.is_said_of(alert, start, end):
-                event = Described(alert=alert, told=track.withheld is None, description=None, at=at)
-                await self._means.pipeline.fold([(policy, track.view, event)])
+        async with self._telling:
+            policies, at = self._means.watch().policies(), self._means.clock.now()
+            for track in self._means.pipeline.tracks():
+                policy, alert = policies.get((track.policy, track.view)), track.alert
+                if policy and alert and alert.sensor == sensor and description_rows.is_said_of(alert, start, end):
+                    event = Described(alert=alert, told=track.withheld is None, description=None, at=at)
+                    await self._means.pipeline.fold([(policy, track.view, event)])
         found = await self._means.store.do(lambda connection: description_rows.forget(connection, sensor, start, end))
         return tuple(f"description of alert {alert}" for alert in found)
 

@@ -1,6 +1,7 @@
 """Behind the first message: who is described, what becomes of the text, and that whatever breaks meanwhile costs the text alone, and is counted."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -352,6 +353,33 @@ async def test_what_was_said_is_taken_out_of_all_that_is_stored_and_that_is_told
     await room.store.upkeep(room.clock.now())
     everything = await room.store.do(lambda connection: list(connection.iterdump()))
     assert not [line for line in everything if PERSON.what in line]
+
+
+@story
+async def test_what_is_forgotten_while_it_is_being_told_is_gone_too(room: Room) -> None:
+    seen = await room.hit(1)
+    disk = threading.Event()
+    at = room.clock.now()
+    busy = asyncio.create_task(room.store.do(lambda _connection: disk.wait(10)))
+    other = asyncio.create_task(room.pipeline.fold([(ASKED, ViewId(HALL), Commanded(verb=Verb.ACKNOWLEDGE, who="anna", at=at))]))
+    await turns()
+    room.judge.wishes.hear(replace(WRITTEN, id=room.judge.wish.id))
+    await turns()  # the text waits until that is folded
+    forgetting = asyncio.create_task(room.describing.forget(HALL, START.utc, seen.end.utc))
+    await turns()
+    disk.set()
+    await asyncio.gather(busy, other, forgetting)
+    await room.settled()
+    await room.store.upkeep(room.clock.now())
+    everything = await room.store.do(lambda connection: list(connection.iterdump()))
+    assert not [line for line in everything if PERSON.what in line]
+    assert not [track for track in room.pipeline.tracks() if track.alert and track.alert.description]
+
+
+async def turns() -> None:
+    """Whoever can go on does."""
+    for _ in range(10):
+        await asyncio.sleep(0)
 
 
 @story
