@@ -115,7 +115,7 @@ JUDGING = Row(
             " most. Stale is a model that is too busy; gone one that came too late for the pictures. Transcripts of what was said, where a policy"
             " wants one: words, cut where there were more, silence, or missing where no time was left.",
             kind=Kind.LINES,
-            width=24,
+            width=16,
             unit=Unit.NUMBER,
             queries=(
                 Query(expr="sum(increase(omniwatch_descriptions_asked_total{@}[1h]))", legend="asked for in an hour"),
@@ -125,6 +125,15 @@ JUDGING = Row(
                 Query(expr="sum by (outcome) (increase(omniwatch_transcripts_total{@}[1h]))", legend="transcript: {{outcome}}"),
                 Query(expr="sum(rate(omniwatch_descriptions_judge_seconds_total{@}[10m]))", legend="share of the model's time"),
             ),
+        ),
+        Panel(
+            title="Second looks",
+            shows="Answers near a threshold that another model was asked again, by what came of it: agreed, changed, late where no time was left, or"
+            " failed. One that never changes anything is not worth its time.",
+            kind=Kind.LINES,
+            width=8,
+            unit=Unit.NUMBER,
+            queries=(Query(expr="sum by (outcome) (increase(omniwatch_judge_second_looks_total{@}[1h]))", legend="{{outcome}}"),),
         ),
         Panel(
             title="Memory",

@@ -47,7 +47,7 @@ BETWEEN_ATTEMPTS = timedelta(seconds=10)
 MAX_WANTED = 256
 """Clips that may wait to be made. One more alarm in such a flood has none, and its row says so."""
 MAX_TWINS = 16
-UPKEEP_EVERY = timedelta(seconds=30)
+UPKEEP_EVERY = timedelta(seconds=10)
 RECONCILE_EVERY = timedelta(hours=1)
 LOOK_S = 1.0
 
