@@ -154,8 +154,7 @@ class Evidence:
             return  # what stands in for the store forgets: a clip that only it knows would be nobody's
         async with self._alone:
             if self._reconciled is None or now.since(self._reconciled) >= RECONCILE_EVERY:
-                await self._room.reconcile(now)
-                self._reconciled = now
+                await self._reconcile(now)
             if self._tended is None or now.since(self._tended) >= UPKEEP_EVERY:
                 await self._heal(now)
                 await self._room.upkeep(now)
@@ -169,6 +168,14 @@ class Evidence:
                 if self._forgotten != forgotten:
                     return
                 await self._tend(row, self._means.clock.now())
+
+    async def _reconcile(self, now: Moment) -> None:
+        """Compare rows and files. What cannot be compared is said, and keeps no clip from being made."""
+        try:
+            await self._room.reconcile(now)
+        except OSError as error:
+            log.error("clips and their rows cannot be compared; this is tried again in an hour: %s", error)  # noqa: TRY400 - no fault of ours
+        self._reconciled = now
 
     async def _heal(self, now: Moment) -> None:
         """Promise what opened lately and was not promised: the box ended in between, or the store was away."""

@@ -123,12 +123,13 @@ class Lying:
 
 
 def lying(folder: Path) -> Iterator[Lying]:
-    """Whatever lies in the days' folders, one by one: a list of all files of a large quota takes megabytes. OSError as it comes."""
+    """All files in the days' folders, one by one: a list of those of a large quota takes megabytes. OSError as it comes."""
     for day in _folders(folder):
         if DAY.fullmatch(day.name):
             with suppress(FileNotFoundError), os.scandir(day) as entries:  # a day goes with its last clip
                 for entry in entries:
-                    yield _lying(f"{day.name}/{entry.name}")
+                    if not entry.is_dir(follow_symlinks=False):  # nothing of ours, and no file to delete
+                        yield _lying(f"{day.name}/{entry.name}")
 
 
 def _lying(name: str) -> Lying:

@@ -219,6 +219,26 @@ async def test_clips_whose_disk_was_away_are_kept_again_when_it_is_back(tmp_path
 
 
 @pytest.mark.usefixtures("segments")
+@story
+async def test_what_cannot_be_compared_or_deleted_is_said_and_keeps_no_clip_from_being_made(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with box(tmp_path) as one:
+        file = await kept(one)
+    (one.clips / file).unlink()
+    (one.clips / file).symlink_to(one.clips / file)  # it is there, and it is not
+    async with box(tmp_path, begins_s=20) as one:
+        (one.clips / file).parent.joinpath("of an owner").mkdir()
+        await one.judge(YES, 21, THEFT)
+        for seconds in (26, 27):
+            await one.turn(seconds)
+        assert [state for _, state, _ in await one.rows()] == ["kept", "kept"]
+        assert [record.levelname for record in caplog.records if "cannot be compared" in record.message] == ["ERROR"]
+        (one.clips / file).unlink()
+        await one.room.reconcile(one.clock.now())
+        assert [state for _, state, _ in await one.rows()] == ["removed", "kept"]
+        assert (one.clips / file).parent.joinpath("of an owner").is_dir()
+
+
+@pytest.mark.usefixtures("segments")
 @pytest.mark.parametrize(("state", "stays"), [("removed", False), ("failed", True)])
 @story
 async def test_a_clip_that_was_deleted_does_not_come_back_and_one_with_a_row_that_nobody_can_read_does(
