@@ -233,7 +233,7 @@ def _overlapping(rows: Iterable[ClipRow], sensors: Container[SensorId], span: Sp
         of = row.about() if row.sensor in sensors else None
         if of is None:
             continue
-        wide = UNKNOWN if row.sensor == UNKNOWN_SENSOR else timedelta(0)
+        wide = UNKNOWN if of.start == of.end else timedelta(0)
         start, end = of.start.utc - wide, of.end.utc + wide
         if start <= span[1] and end >= span[0]:
             yield row, (start, end)

@@ -431,6 +431,19 @@ async def test_a_clip_that_is_forgotten_while_its_disk_is_away_does_not_come_bac
 
 @pytest.mark.usefixtures("segments")
 @story
+async def test_a_clip_of_which_nobody_knows_when_it_was_is_forgotten_with_what_it_may_be_of(tmp_path: Path) -> None:
+    async with box(tmp_path) as one:
+        file = await kept(one)
+        os.utime(one.clips / file, (at(15).utc.timestamp(),) * 2)
+        await one.sql("UPDATE clip SET state = 'failed', body = ?", text(GONE, Gone(why="unreadable")))
+        await one.room.reconcile(one.clock.now())
+        removed = await one.evidence.forget(DOOR, at(9).utc, at(11).utc)
+        assert file in [each.name for each in removed]
+        assert one.files() == []
+
+
+@pytest.mark.usefixtures("segments")
+@story
 async def test_what_is_forgotten_is_found_however_many_clips_there_are(tmp_path: Path) -> None:
     async with box(tmp_path) as one:
         file = await kept(one)
