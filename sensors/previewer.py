@@ -44,7 +44,7 @@ class Previewer:
         every_ns = round(shape.every_s * NANOSECONDS)
         if self._asked:
             self._asked, self._due_ns = False, min(self._due_ns, self._last_ns + LEAST_S * NANOSECONDS)
-        if self._due_ns - every_ns <= at_ns < self._due_ns - EARLY_NS:
+        if self._last_ns - LEAST_S * NANOSECONDS <= at_ns < self._due_ns - EARLY_NS:  # of what lies further back the source's clock has jumped
             return
         follows = abs(at_ns - self._due_ns) < every_ns
         self._due_ns, self._last_ns = (self._due_ns if follows else at_ns) + every_ns, at_ns

@@ -107,6 +107,18 @@ def test_there_is_one_in_each_of_its_times(at_s: tuple[float, ...], expected: in
     assert len(seen(NOISE[:32, :32], at_s=at_s)) == expected
 
 
+@pytest.mark.parametrize("every_s", [1, 10])
+@pytest.mark.parametrize("fps", [1, 7, 12.5, 15, 20, 25, 29.97, 30, 60])
+def test_of_a_camera_of_any_rate_there_is_one_in_each_of_its_times(fps: float, every_s: float) -> None:
+    at_s = tuple(100 + number / fps for number in range(round(60 * fps)))
+    assert len(seen(NOISE[:32, :32], replace(SECOND, every_s=every_s), at_s=at_s)) in {60 // every_s, 60 // every_s + 1}
+
+
+def test_frames_that_come_out_of_their_order_make_no_more() -> None:
+    at_s = tuple(100 + number / 25 + (0.3 if number % 3 else 0.0) for number in range(25 * 20))
+    assert len(seen(NOISE[:32, :32], at_s=at_s)) in {20, 21}
+
+
 def test_whoever_comes_anew_gets_one_at_once_and_never_two_in_a_second() -> None:
     made: list[Preview] = []
     previewer = Previewer(DOOR, (), made.append)
