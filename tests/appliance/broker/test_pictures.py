@@ -159,11 +159,11 @@ def test_on_a_slow_line_an_alarm_is_held_back_by_one_picture_at_most_and_picture
 
     async def camera(previews: Previews) -> None:
         while True:
-            previews.put(shown(), 1)
+            previews.put(shown(), 60)
             await asyncio.sleep(0.01)
 
     async def story() -> None:
-        async with line.open() as port, running(port) as box, showing(box) as (previews, fates):
+        async with line.open() as port, running(port, patience_s=10.0) as box, showing(box) as (previews, fates):
             await until(lambda: box.channel.connected)
             filming = asyncio.create_task(camera(previews))
             for number in range(4):
