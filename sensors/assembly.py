@@ -4,7 +4,7 @@ Time is in what it is given. A pair is finished once both senses have passed its
 that the other will not come. A pair without a free slot is dropped and counted, unless this is a replay: then the slot is waited for.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,12 +18,11 @@ from sensors.picture import Frame, cropped, fitted, masked
 from sensors.preview import Preview
 from sensors.previewer import Previewer
 from sensors.readings import Readings
+from sensors.sampler import Sampled, Sampler
 from sensors.settings import FRAMES_A_PAIR, SAMPLE_RATE_HZ, SensorSettings
 from sensors.slots import SlotLayout, Slots
 from sensors.window import Sense, View, ViewId, Window, WindowId
 
-EARLY_NS = NANOSECONDS // 10
-"""The first frame of a source stands for an instant up to 100 ms before it: recordings often begin with a little sound alone."""
 GRACE_NS = 2 * NANOSECONDS
 """How far one sense may be ahead of the other before that one is taken to be missing."""
 MAX_FILL = SAMPLE_RATE_HZ // 10
@@ -101,9 +100,7 @@ class Assembly:
         self._pairs: dict[int, _Pair] = {}
         self._skipped: set[int] = set()
         self._next_pair: int | None = None
-        self._instant: int | None = None
-        self._before: tuple[int, Frame] | None = None
-        self._apart_ns = 0
+        self._sampler = Sampler(self._grid)
         self._sight_ns = self._sound_ns = 0
         self._sample: int | None = None
         self._readings.begin()
@@ -111,37 +108,21 @@ class Assembly:
     # Sight.
 
     def picture(self, at_ns: int, frame: Frame) -> None:
-        """A frame, at a time of the sensor. The grid's instants since the frame before get whichever of the two is nearer."""
+        """A frame, at a time of the sensor."""
         self.figures.frames += 1
         self.figures.last_frame_ns = at_ns
         self._readings.see(at_ns, frame)
         self.previewer.see(at_ns, frame)
-        if self._before is None or at_ns - self._before[0] > 2 * self._grid.stale_ns:
-            # The instants of a long gap stay empty; there may be millions of them.
-            self._place_until(self._before[0] + self._grid.stale_ns if self._before else at_ns, at_ns, frame)
-            nearest = self._grid.next_instant(at_ns - (self._grid.stale_ns if self._before else EARLY_NS))
-            self._instant = nearest if self._instant is None else max(self._instant, nearest)
-        self._place_until(at_ns, at_ns, frame)
-        self._apart_ns = at_ns - self._before[0] if self._before else 0
-        self._before = (at_ns, frame)
+        self._place(self._sampler.see(at_ns, frame))
         self._sight_ns = max(self._sight_ns, at_ns)
         self._finish()
 
-    def _place_until(self, until_ns: int, at_ns: int, frame: Frame) -> None:
-        """Give the instants up to a time their frames: the one before, or this one at `at_ns`."""
-        while self._instant is not None and (instant_ns := self._grid.instant_ns(self._instant)) <= until_ns:
-            chosen = self._nearest(instant_ns, at_ns, frame)
-            if chosen is not None:
-                self._place_frame(self._instant, chosen)
-            self._instant += 1
-            self._sight_ns = instant_ns
+    def _place(self, sampled: Iterable[Sampled]) -> None:
+        """Give instants their frames, and finish what is whole by then."""
+        for each in sampled:
+            self._place_frame(each.instant, each.frame)
+            self._sight_ns = self._grid.instant_ns(each.instant)
             self._finish()
-
-    def _nearest(self, instant_ns: int, at_ns: int, frame: Frame) -> Frame | None:
-        ahead = at_ns - instant_ns
-        behind = instant_ns - self._before[0] if self._before else ahead + 1
-        nearest, distance = (frame, ahead) if self._before is None or ahead <= behind else (self._before[1], behind)
-        return nearest if distance <= self._grid.stale_ns else None
 
     def _place_frame(self, instant: int, frame: Frame) -> None:
         number, place = self._grid.pair_of(instant)
@@ -226,9 +207,7 @@ class Assembly:
 
     def end(self) -> None:
         """Nothing more comes of this opening: finish the pairs that are whole, in those senses that came to the end."""
-        if self._before is not None:
-            at_ns, frame = self._before
-            self._place_until(at_ns + min(self._apart_ns, self._grid.stale_ns) - 1, at_ns, frame)  # for as long as it was shown
+        self._place(self._sampler.end())
         last_ns = max(self._sight_ns, self._sound_ns)
         reached = {Sense.SIGHT: self._sight_ns, Sense.SOUND: self._sound_ns}
         wanted = {sense for sense in self._senses if reached[sense] > last_ns - GRACE_NS}
