@@ -231,7 +231,7 @@ class Describing:
                 if policy and alert and alert.sensor == sensor and description_rows.is_said_of(alert, start, end):
                     event = Described(alert=alert, told=track.withheld is None, description=None, at=at)
                     await self._means.pipeline.fold([(policy, track.view, event)])
-        found = await self._means.store.do(lambda connection: description_rows.forget(connection, sensor, start, end))
+        found = await self._means.store.do(lambda connection: description_rows.forget(connection, sensor, start, end), for_good=True)
         return tuple(f"description of alert {alert}" for alert in found)
 
     def _forgo(self, why: Undescribed) -> None:

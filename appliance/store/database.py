@@ -53,6 +53,8 @@ T = TypeVar("T")
 class _Job:
     work: Callable[[sqlite3.Connection], Any]
     done: Future[Any]
+    for_good: bool
+    """Whether what it overwrites is to be found nowhere any more."""
 
 
 class Database:
@@ -94,8 +96,10 @@ class Database:
             database.away = str(error)
         return database
 
-    async def do(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def do(self, work: Callable[[sqlite3.Connection], T], *, for_good: bool = False) -> T:
         """Run `work` in a transaction and wait until that is durable. StoreFailed if it is not, or not known in time.
+
+        `for_good`: what it overwrites lies neither in the file (`secure_delete`) nor in its journal any more, which is cut off behind it.
 
         Work that was given up here may still be done later: whatever it writes must be harmless when written twice or late.
         While the thread still hangs in such work, nobody waits for long: many alarms one after the other would wait a deadline each.
@@ -103,7 +107,7 @@ class Database:
         hangs = self._hangs is not None and not self._hangs.done()
         done: Future[T] = Future()
         try:
-            self._jobs.put_nowait(_Job(work, done))
+            self._jobs.put_nowait(_Job(work, done, for_good))
         except queue.Full:
             raise StoreFailed(f"the disk does not keep up: {MAX_WAITING} pieces of work wait for it") from None
         try:
@@ -271,6 +275,8 @@ def _run_group(connection: sqlite3.Connection, wanted: list[_Job]) -> Exception 
         connection.execute("BEGIN")
         results = [job.work(connection) for job in wanted]
         connection.execute("COMMIT")
+        if any(job.for_good for job in wanted):
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     if transaction.error is None:
         for job, result in zip(wanted, results, strict=True):
             job.done.set_result(result)

@@ -245,6 +245,7 @@ def connect(settings: DatabaseSettings) -> sqlite3.Connection:
         "journal_mode = WAL",
         "synchronous = FULL",
         "journal_size_limit = 16777216",
+        "secure_delete = ON",  # as Debian's SQLite has it anyway
         "busy_timeout = 1000",
         f"max_page_count = {settings.max_bytes // page_bytes}",
     ):

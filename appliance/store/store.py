@@ -181,9 +181,9 @@ class Store:
         found = await self._database.do(lambda connection: connection.execute(rows.UNPARK, (channel, limit)).fetchall())
         return tuple(NotificationId(identity) for (identity,) in found)
 
-    async def do(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """One transaction of whoever keeps something else in this database: clips, the audit trail, settings. StoreFailed as for the rest."""
-        return await self._work(work)
+    async def do(self, work: Callable[[sqlite3.Connection], T], *, for_good: bool = False) -> T:
+        """One transaction of whoever keeps something else in this database, `for_good` as `Database.do` says. StoreFailed as for the rest."""
+        return await self._work(work, for_good=for_good)
 
     async def counts(self, channel: str) -> OutboxCounts:
         """How the outbox stands for `channel`."""
@@ -267,10 +267,10 @@ class Store:
 
         await self._work(work)
 
-    async def _work(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def _work(self, work: Callable[[sqlite3.Connection], T], *, for_good: bool = False) -> T:
         """Do it, and know how the store fares: an outage is logged once."""
         try:
-            done = await self._database.do(work)
+            done = await self._database.do(work, for_good=for_good)
         except StoreFailed as error:
             self._failures += 1
             if not self._outages.problem:

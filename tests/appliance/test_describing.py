@@ -76,6 +76,7 @@ class Room:
     judge: FakeJudge
     clock: Hands
     registry: CollectorRegistry
+    folder: Path
     told: list[Notification] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)
     released: list[WindowId] = field(default_factory=list)
@@ -111,6 +112,10 @@ class Room:
             while self.describing.is_busy:
                 await self.stirred.wait()
                 self.stirred.clear()
+
+    def holding(self, word: str) -> list[str]:
+        """The files in which it is to be found."""
+        return [file.name for file in self.folder.iterdir() if word.encode() in file.read_bytes()]
 
     def count(self, name: str, **labels: str) -> float:
         return self.registry.get_sample_value(f"omniwatch_descriptions_{name}_total", labels) or 0.0
@@ -159,7 +164,7 @@ async def furnished(folder: Path) -> Room:
     )
     describing = Describing(means)
     describing.configure(ON)
-    room = Room(store=store, pipeline=pipeline, describing=describing, judge=judge, clock=clock, registry=registry)
+    room = Room(store=store, pipeline=pipeline, describing=describing, judge=judge, clock=clock, registry=registry, folder=folder)
     pipeline.observers += [describing.saw, lambda what: room.decisions.append(what) if isinstance(what, Decision) else None]
     stir = pipeline.stir
     pipeline.stir = lambda: (stir(), room.stirred.set())  # type: ignore[method-assign,return-value]
@@ -398,10 +403,12 @@ async def test_what_was_said_is_told_with_it_counted_and_forgotten_with_it(room:
     _, update = await room.store.pending("mqtt", 9)
     assert update.alert.description == HELP
     assert room.transcripts() == {"words": 1}
+    assert room.holding("gestürzt")
     await room.describing.forget(HALL, START.utc, seen.end.utc)
     await room.store.upkeep(room.clock.now())
     everything = await room.store.do(lambda connection: list(connection.iterdump()))
     assert not [line for line in everything if "gestürzt" in line]
+    assert room.holding("gestürzt") == [], "neither in what is free there, nor in the journal"
 
 
 @story
