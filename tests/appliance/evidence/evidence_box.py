@@ -49,6 +49,7 @@ ENTRY = Policy(id=PolicyId("entry"), title="Entry", ask="?", sensors=(DOOR,), cl
 THEFT = replace(ENTRY, id=PolicyId("theft"), title="Theft", acknowledge=Acknowledge.REQUIRED)
 LOST = replace(ENTRY, id=SENSOR_LOST, title="Sensor lost")
 POLICIES = {policy.id: policy for policy in (ENTRY, THEFT, LOST)}
+YES, NO = Verdict.YES, Verdict.NO
 P = ParamSpec("P")
 
 
@@ -210,6 +211,13 @@ async def box(folder: Path, config: EvidenceConfig | None = None, cut: Callable[
         yield made
     finally:
         await store.close(clock.now())
+
+
+async def kept(one: EvidenceBox, end_s: float = 10.0) -> str:
+    """An alarm opens and gets its clip; the clip's file."""
+    await one.judge(YES, end_s)
+    await one.turn(end_s + 5)
+    return (await one.alert()).evidence[-1].file
 
 
 @pytest.fixture(scope="session")
