@@ -17,18 +17,12 @@ from analyzers.judgement import JudgeKind
 from analyzers.omni.family import QWEN3_OMNI, Family
 from analyzers.omni.folder import sketch
 from analyzers.omni.plan import ModelError
-from analyzers.omni.talker_plan import plan_beside
-from appliance.blank.findings import ADVICE
-from appliance.blank.kept import kept_flags
-from appliance.capacity.conditions import conditions_of, judged_sensors
-from appliance.capacity.figure import FILE, recall, verdict
 from appliance.config.configuration import ConfigError, Configuration, load
 from appliance.config.evidence_form import USUAL_BITS_S
 from appliance.config.form import show_duration
 from appliance.config.problems import Problem
-from appliance.config.taught_window import taught_window
 from appliance.outlook import Outlook, PolicyLine, SensorLine, outlook
-from appliance.store.database_file import NAME as DATABASE
+from appliance.readiness import show_readiness
 from sensors.settings import FRAMES_A_PAIR
 from sensors.window import Sense
 
@@ -56,8 +50,7 @@ def run_check(path: Path, console: Console) -> int:
         console.print(line, highlight=False)
     for line in _evidence(configuration):
         console.print(line, highlight=False)
-    _model(configuration, console)
-    _voice(configuration, console)
+    show_readiness(configuration, console)
     for warning in found.warnings:
         console.print(f"[yellow]warning[/yellow]  {escape(warning)}", highlight=False)
     return 0
@@ -220,73 +213,3 @@ def _evidence(configuration: Configuration) -> Iterator[str]:
     place = escape(str(kept.runtime)) + (" (under systemd: in /run)" if kept.runtime.parent == configuration.state else "")
     room = f"up to {len(rings) * kept.buffer / 1e9:.2g} GB in {place}"
     yield f"Until then the newest {most_s:.0f} s of {len(rings)} {_plural('sensor', len(rings))} lie in {room}; at 4 Mbit/s, {reach_s:.0f} s of each."
-
-
-def _model(configuration: Configuration, console: Console) -> None:
-    """Say what the model needs, or why this machine is not ready for it: that is no mistake in the file, which may be checked elsewhere."""
-    judge = configuration.judge
-    try:
-        planned = judge.plans()
-        if planned is None:
-            return
-        console.print(f"Model: {escape(str(planned.first))}", highlight=False)
-        if judge.second_look:
-            console.print(f"Second look within {judge.second_look.band:g} of a threshold: {escape(str(planned.second))} beside it", highlight=False)
-        if planned.captioner:
-            console.print(f"What is heard is said by a captioner: {escape(str(planned.captioner))} beside it", highlight=False)
-        for line in _untaught(configuration):
-            console.print(f"[yellow]warning[/yellow]  {escape(line)}", highlight=False)
-        _capacity(configuration, console)
-        _blanks(configuration, console)
-    except ModelError as error:
-        meanwhile = "cues stand in for it" if judge.fallback else "nobody answers"
-        says = f"the configuration is right, but its model cannot run on this machine yet, and until then {meanwhile}: {error}"
-        console.print(f"[yellow]not ready[/yellow]  {escape(says)}", highlight=False)
-
-
-def _untaught(configuration: Configuration) -> Iterator[str]:
-    """Sensors whose windows are not such as the model was taught on, where it says so. ModelError where what it says cannot be."""
-    taught = taught_window(configuration.judge.model) if configuration.judge.model else None
-    if taught is None:
-        return
-    wanted = taught.shape()
-    for sensor in judged_sensors(configuration):
-        cut = sensor.settings.window
-        sees = Sense.SIGHT in sensor.senses
-        if cut.length_s != wanted.length_s or (sees and (cut.fps, cut.longest_side) != (wanted.fps, wanted.longest_side)):
-            yield f"{sensor.settings.sensor}: this model was taught on windows of {taught}, and may know nothing in any other (`window`)"
-
-
-def _voice(configuration: Configuration, console: Console) -> None:
-    """Say what the model that speaks takes, or why it does not speak here: no mistake in the file either."""
-    speech = configuration.speech
-    if speech is None or speech.model is None:
-        return
-    try:
-        planned = plan_beside(speech.model, speech.speaker, configuration.judge.plans)
-        console.print(f"Voice: {escape(f'{speech.speaker}, {planned}')}; there is room for it.", highlight=False)
-    except ModelError as error:
-        says = f"the configuration is right, but its voice cannot speak on this machine yet, and until then espeak-ng speaks: {error}"
-        console.print(f"[yellow]not ready[/yellow]  {escape(says)}", highlight=False)
-
-
-def _blanks(configuration: Configuration, console: Console) -> None:
-    """The policies that the model agreed with where there was nothing. ModelError where the model is not there."""
-    try:
-        for flag in kept_flags(configuration):
-            console.print(f"[yellow]warning[/yellow]  {escape(f'{flag}: {ADVICE}')}", highlight=False)
-    except PermissionError:
-        file = configuration.state / DATABASE
-        console.print(f"Windows that hold nothing: {escape(str(file))} may not be read by this account.", highlight=False)
-
-
-def _capacity(configuration: Configuration, console: Console) -> None:
-    """Whether this box holds so many sensors, as far as it was measured. ModelError where the model is not there."""
-    if not (sensors := len(judged_sensors(configuration))):
-        return
-    try:
-        found = verdict(recall(configuration.state), conditions_of(configuration), sensors)
-    except PermissionError:
-        console.print(f"Capacity: {escape(str(configuration.state / FILE))} may not be read by this account.", highlight=False)
-        return
-    console.print(f"[yellow]warning[/yellow]  {escape(found.words)}" if found.is_warning else escape(found.words), highlight=False)
