@@ -110,7 +110,7 @@ class ModelPlan:
     described: bool
     """Whether hits are described too."""
     description_tokens: int
-    """That the model writes of a hit, at the most; 0 where none are described."""
+    """That the models write of a hit, at the most; 0 where none are described."""
     transcript_tokens: int
     """That it writes more where the hit's policy wants to know what was said, at the most."""
     windows: tuple[WindowLine, ...]
@@ -165,7 +165,7 @@ def outline(model: Path, wished: Wished) -> ModelPlan:
         loading_peak_bytes=machine.library_bytes + made.weight_bytes + made.loading_bytes,
         policies=wished.policies,
         described=described,
-        description_tokens=description.MAX_TOKENS if described else 0,
+        description_tokens=_written(wished) if described else 0,
         transcript_tokens=transcript.MAX_TOKENS if described else 0,
         windows=tuple(_line(*each) for each in zip(lengths, occasions, alone, plans, strict=True)),
         companions=companions,
@@ -173,6 +173,11 @@ def outline(model: Path, wished: Wished) -> ModelPlan:
         advice="" if made.fits else advice(found, made, occasions[0].batched()),
         voice=_voice_of(model),
     )
+
+
+def _written(wished: Wished) -> int:
+    """Tokens of a description. What a Captioner writes comes on top, and the judge's model goes on from there."""
+    return description.MAX_TOKENS + (description.CAPTION_TOKENS if Companion.CAPTIONER in wished.others else 0)
 
 
 def _companions(first: Plan, wished: Wished) -> Iterator[CompanionLine]:

@@ -68,6 +68,8 @@ def test_other_models_are_planned_in_what_the_first_leaves(tmp_path: Path) -> No
     assert (found["fits"], look["companion"], hears["companion"]) == (True, "judge.second_look", "judge.describe.captioner")
     assert look["weight_bytes"] == hears["weight_bytes"] == found["weight_bytes"]
     assert 2 * found["weight_bytes"] < look["peak_bytes"] < hears["peak_bytes"] < 80e9
+    assert found["description_tokens"] == 48 + 64, "the captioner writes what is heard"
+    assert json.loads(typed("plan", first, "--describe", "--json", "--gpu", "80").stdout)["description_tokens"] == 48
     large = typed(*words, "60")
     assert large.exit_code == 1
     looks, hears = json.loads(large.stdout)["companions"]
