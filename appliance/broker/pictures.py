@@ -46,7 +46,8 @@ class Pictures:
             return PictureFate.LATE
         preview = waiting.preview
         topic = self._channel.topics.picture(preview.sensor)
-        outcome = await self._channel.offer(Message(topic=topic, payload=preview.jpeg, content_type=CONTENT_TYPE, may_be_lost=True))
+        message = Message(topic=topic, payload=preview.jpeg, content_type=CONTENT_TYPE, may_be_lost=True)
+        outcome = await self._channel.offer(message, waiting.until_s - now_s)
         if outcome is Outcome.REFUSED and not self._said:
             self._said = True
             log.error("mqtt: the broker takes no message as large as a picture of %s: make pictures smaller, with `bytes`", preview.sensor)

@@ -118,6 +118,23 @@ def test_one_whose_successor_should_have_come_is_not_shown_as_if_it_were_of_now(
     asyncio.run(story())
 
 
+def test_one_that_grows_old_behind_what_matters_more_is_not_sent_after_it(plain: Broker) -> None:
+    async def story() -> None:
+        async with running(plain.port, patience_s=60.0) as box, showing(box) as (previews, fates):
+            await until(lambda: box.channel.connected)
+            plain.signal(signal.SIGSTOP)
+            state = asyncio.create_task(box.channel.publish_state(TOPICS.mode, b"{}", None))
+            await asyncio.sleep(0)  # so that it is on its way
+            previews.put(shown(), 0.2 - LATE_S)
+            await until(lambda: fates.total() == 1)
+            plain.signal(signal.SIGCONT)
+            await state
+            assert fates[PictureFate.SENT] == 0
+            assert box.channel.statistics().connections == 1
+
+    asyncio.run(story())
+
+
 class SlowLine:
     """Carries bytes to the broker no faster than `bytes_s`, and holds few of them back; what it carries is counted."""
 
