@@ -47,7 +47,7 @@ def judge_recordings(typed: Typed) -> int:
     words = Console(stderr=True, soft_wrap=True)
     try:
         recordings = [_recording(each) for each in typed.recordings]
-        configuration = _armed(load(typed.config), typed.mode)
+        configuration = undescribed(_armed(load(typed.config), typed.mode))
         sensor = _chosen(configuration, typed.sensor)
         start = read_start(typed.start, datetime.now(ZoneInfo(configuration.timezone)))
     except ConfigError as error:
@@ -97,6 +97,11 @@ def _armed(configuration: Configuration, mode: str | None) -> Configuration:
         hint = did_you_mean(mode, configuration.modes) or f"there is {', '.join(configuration.modes)}"
         raise MistypedError(f'there is no arm mode "{mode}"; {hint}')
     return replace(configuration, modes=(mode,))
+
+
+def undescribed(configuration: Configuration) -> Configuration:
+    """The configuration without descriptions, of which a replay has none: no other model is loaded for them."""
+    return replace(configuration, judge=replace(configuration.judge, describes=False, captioner=None))
 
 
 def _chosen(configuration: Configuration, name: str | None) -> SensorConfig:

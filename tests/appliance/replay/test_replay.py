@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ import pytest
 
 from appliance.children.judge_link import JudgeLink
 from appliance.clock import RecordedClock
-from appliance.replay.recordings import MistypedError, Typed, judge_recordings, read_start
+from appliance.config.configuration import load
+from appliance.replay.recordings import MistypedError, Typed, judge_recordings, read_start, undescribed
 from appliance.replay.replay import Replayed, ReplayFailed
+from appliance.wiring import judge_settings
 from tests.appliance.test_pipeline import START, Way, window
 
 BOX = """\
@@ -136,6 +139,15 @@ def test_a_model_that_is_missing_is_told_once_for_all_recordings_with_the_way_wi
     assert told.count("there is no folder") == 1
     assert "kind: cues" in told
     assert len(told.splitlines()) == 1
+
+
+def test_no_other_model_is_loaded_for_descriptions_that_a_replay_has_not(tmp_path: Path) -> None:
+    (tmp_path / "box.yaml").write_text(BOX.replace("kind: cues", "kind: omni, model: m, describe: {captioner: {model: ear}}") + THERE)
+    configuration = load(tmp_path / "box.yaml")
+    box, replayed = judge_settings(configuration.judge), judge_settings(undescribed(configuration).judge)
+    assert box
+    assert box.captioner
+    assert replayed == replace(box, describes=False, captioner=None)
 
 
 @pytest.mark.parametrize(
