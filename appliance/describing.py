@@ -7,7 +7,7 @@ judge has perceived it. Each hit ends in one text that is told, or in one reason
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from alerts.alert import Alert
@@ -137,8 +137,10 @@ class Describing:
             self._drop(question, Undescribed.FORGOTTEN)
             return
         self._held, self._unwanted = _key(question), None
+        policy = self._means.watch().policies().get((hit.alert.policy, hit.alert.view))  # the judge knows it as it is since the last reload
+        asked = replace(question, policies=(policy,)) if policy else question
         wishes = self._means.judge.wishes
-        self._asked = (hit, wishes.send(question, self._config.language, hit.until.boot_ns, lambda: self._let_go(hit)))
+        self._asked = (hit, wishes.send(asked, self._config.language, hit.until.boot_ns, lambda: self._let_go(hit)))
         self._something.set()
 
     def dropped(self, question: Question, cause: Cause) -> None:

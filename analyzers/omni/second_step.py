@@ -52,7 +52,6 @@ MAX_MOMENTS = 9
 """Moments that are told apart: numbers of one digit. A longer window's pairs are taken together."""
 
 
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """A piece of work that was done."""

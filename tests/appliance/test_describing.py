@@ -424,6 +424,20 @@ async def test_a_policy_that_does_not_want_to_know_any_more_what_was_said_is_not
     assert room.transcripts() == {}
 
 
+@story
+async def test_a_policy_that_wants_to_know_what_was_said_since_its_hit_waits_is_told(room: Room) -> None:
+    room.watch = watching(ASKED, OTHER)
+    await room.pipeline.configure(room.watch)
+    await room.hit(1)  # one under way, one that waits
+    room.watch = watching(ASKED, replace(OTHER, transcript=True))
+    await room.pipeline.configure(room.watch)
+    await room.ends(WRITTEN)
+    await room.turn()
+    assert room.judge.wish.ask.policies == (OTHER.id,)
+    await room.ends(replace(WRITTEN, description=HELP))
+    assert (room.count("written"), room.unwritten(), room.transcripts()) == (2, {}, {"words": 1})
+
+
 @pytest.mark.parametrize(
     ("transcript", "is_counted_as"),
     [
