@@ -8,7 +8,7 @@ from sensors.moment import Moment
 
 MAX_TEXT = 200
 """Characters of `what` and of `first`, at the very most."""
-MAX_WORDS = 18
+TEXT_TOKENS = 18
 """Tokens of each of them that the model is asked for."""
 CAPTION_TOKENS = 64
 """Of a Captioner's words, which become `what`."""

@@ -37,7 +37,7 @@ class SecondLook:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Captioner:
+class CaptionerModel:
     """Another model, which says what is heard in hits of the ear alone."""
 
     model: str
@@ -60,7 +60,7 @@ class JudgeSettings:
     second_look: SecondLook | None = None
     describes: bool = False
     """Whether it will be asked to describe hits."""
-    captioner: Captioner | None = None
+    captioner: CaptionerModel | None = None
     still: float = 0.0
     """Levels of 255: pairs of frames in which less changes are left out of a window; 0: none."""
 

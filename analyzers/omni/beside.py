@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from analyzers.interview import Captioner, Quantization, SecondLook
+from analyzers.interview import CaptionerModel, Quantization, SecondLook
 from analyzers.omni.folder import ModelError
 from analyzers.omni.plan import Machine, Plan, plan
 
@@ -13,7 +13,7 @@ class Beside:
     """The models that a judge has beside its own."""
 
     look: SecondLook | None = None
-    captioner: Captioner | None = None
+    captioner: CaptionerModel | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

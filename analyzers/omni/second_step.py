@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
-from analyzers.description import MAX_TEXT, MAX_WORDS, Description, Third, is_plain
+from analyzers.description import MAX_TEXT, TEXT_TOKENS, Description, Third, is_plain
 from analyzers.judge import Question
 from analyzers.omni.captioner import Captioner
 from analyzers.omni.media import Grid, mel, sight_tokens
@@ -44,10 +44,10 @@ HEARD = HIT + 'In {language} and in a few words: what is heard, and what is to b
 ITS_LANGUAGE = "the language of that question"
 RULES = rf"""
 start: "{{\"what\": \"" what "\", \"first\": \"" first "\"}}"
-first[max_tokens={MAX_WORDS}]: TEXT
+first[max_tokens={TEXT_TOKENS}]: TEXT
 TEXT: /([^"\\\p{{C}}\p{{Z}}]| ){{1,{MAX_TEXT}}}/
 """
-GRAMMAR = f"{RULES}what[max_tokens={MAX_WORDS}]: TEXT\n"
+GRAMMAR = f"{RULES}what[max_tokens={TEXT_TOKENS}]: TEXT\n"
 MAX_MOMENTS = 9
 """Moments that are told apart: numbers of one digit. A longer window's pairs are taken together."""
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from analyzers.interview import Captioner, Quantization
+from analyzers.interview import CaptionerModel, Quantization
 from appliance.config.form import FilePath, Form
 
 
@@ -25,9 +25,9 @@ class CaptionerForm(Form):
     quantization: Quantization = Quantization.NF4
     """How its weights are held: as of `judge`."""
 
-    def captioner(self, folder: Path) -> Captioner:
+    def captioner(self, folder: Path) -> CaptionerModel:
         """The value. `folder`: in which the file lies."""
-        return Captioner(model=str((folder / self.model).absolute()), quantization=self.quantization)
+        return CaptionerModel(model=str((folder / self.model).absolute()), quantization=self.quantization)
 
 
 class DescribeForm(Form):

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from analyzers.interview import Captioner, Quantization, SecondLook
+from analyzers.interview import CaptionerModel, Quantization, SecondLook
 from analyzers.judgement import JudgeKind
 from analyzers.omni.beside import Beside, Plans, plan_judge
 from analyzers.omni.plan import this_machine
@@ -104,7 +104,7 @@ class JudgeConfig:
     """Whether it describes what opened an alarm."""
     language: str = ""
     """In which; empty: in that of the policy's question."""
-    captioner: Captioner | None = None
+    captioner: CaptionerModel | None = None
     """Who says what is heard in alarms of the ear alone; None: the model itself."""
 
     def plans(self) -> Plans | None:

@@ -16,7 +16,7 @@ from analyzers.interview import (
     Answers,
     Ask,
     Batch,
-    Captioner,
+    CaptionerModel,
     Detach,
     Heard,
     JudgeCondition,
@@ -179,7 +179,7 @@ def test_answers_in_doubt_are_those_of_the_second_model_and_a_captioner_hears_fo
     thinking = Path(shutil.copytree(tiny_folder, tmp_path / "Qwen3-Omni-tiny-Thinking"))
     scene = make_scene()
     ear = Path(shutil.copytree(tiny_folder, tmp_path / "Qwen3-Omni-tiny-Captioner"))
-    look, captioner = SecondLook(model=str(thinking), band=10.0), Captioner(model=str(ear))
+    look, captioner = SecondLook(model=str(thinking), band=10.0), CaptionerModel(model=str(ear))
     process.tell(JudgeSettings(model=str(tiny_folder), device="cpu", second_look=look, describes=True, captioner=captioner))
     sure = replace(GLASS, threshold=1 - 1e-12)
     process.tell(Policies(first=True, policies=(sure, PERSON)))

@@ -9,7 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from analyzers.description import MAX_TOKENS, MAX_WORDS, Description, Third  # noqa: E402
+from analyzers.description import MAX_TOKENS, TEXT_TOKENS, Description, Third  # noqa: E402
 from analyzers.judge import Question  # noqa: E402
 from analyzers.omni.judge import OmniJudge  # noqa: E402
 from analyzers.omni.media import sight_tokens  # noqa: E402
@@ -113,7 +113,7 @@ def test_what_a_random_model_writes_has_the_form_and_the_bounds_all_the_same(eit
             assert text.isprintable()
             assert not {'"', "\\"} & set(text)
             texts.add(text)
-        assert words <= 2 * MAX_WORDS < MAX_TOKENS
+        assert words <= 2 * TEXT_TOKENS < MAX_TOKENS
     assert len(texts) > 1
 
 

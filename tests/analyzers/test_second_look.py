@@ -10,8 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from analyzers.interview import Captioner as CaptionerModel  # noqa: E402
-from analyzers.interview import JudgeSettings, Look, Quantization, SecondLook  # noqa: E402
+from analyzers.interview import CaptionerModel, JudgeSettings, Look, Quantization, SecondLook  # noqa: E402
 from analyzers.judge import Question  # noqa: E402
 from analyzers.omni.beside import Beside, plan_judge  # noqa: E402
 from analyzers.omni.folder import ModelError  # noqa: E402

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from analyzers.interview import Captioner, Quantization, SecondLook
+from analyzers.interview import CaptionerModel, Quantization, SecondLook
 from analyzers.judgement import JudgeKind
 from analyzers.omni.plan import plan, this_machine
 from appliance.config.judge_form import JudgeChoice, JudgeConfig, JudgeForm, judge_config
@@ -60,11 +60,11 @@ def test_a_captioner_has_a_folder_of_its_own_and_memory(tmp_path: Path) -> None:
     form = JudgeForm.model_validate({"kind": "omni", "model": "m", "describe": {"captioner": {"model": "ear", "quantization": "int8"}}})
     settings = judge_settings(judge_config(form, tmp_path))
     assert settings
-    assert (settings.describes, settings.captioner) == (True, Captioner(model=str(tmp_path / "ear"), quantization=Quantization.INT8))
+    assert (settings.describes, settings.captioner) == (True, CaptionerModel(model=str(tmp_path / "ear"), quantization=Quantization.INT8))
     assert judge_config(form.model_copy(update={"kind": JudgeChoice.CUES}), tmp_path).captioner is None
     one, ear = (lay(tmp_path / name, sized(4)) for name in ("Qwen3-Omni-Instruct", "Qwen3-Omni-Captioner"))
     alone = JudgeConfig(kind=JudgeKind.OMNI, model=one, device="cpu", describes=True)
-    both = replace(alone, captioner=Captioner(model=str(ear)))
+    both = replace(alone, captioner=CaptionerModel(model=str(ear)))
     plans = both.plans()
     assert plans
     assert plans.captioner
