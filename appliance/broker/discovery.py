@@ -7,6 +7,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -34,20 +35,25 @@ log = logging.getLogger("omniwatch.mqtt")
 class Discovery:
     """What Home Assistant is told of one box."""
 
-    def __init__(self, channel: MqttChannel, store: Store, prefix: str | None, born: Callable[[], None]) -> None:
-        """`prefix` None: it is told nothing, and what it was told before is taken back. `born` hears of each start of Home Assistant."""
+    def __init__(self, channel: MqttChannel, store: Store, started: Configuration, born: Callable[[], None]) -> None:
+        """`started`: the configuration that the box was started with. Where Home Assistant is not in it, what that was told before is taken back.
+
+        `born` hears of each start of Home Assistant.
+        """
         self._on_birth = born
+        self._started = started
         self._channel = channel
         self._store = store
-        self._prefix = prefix
+        self._prefix = prefix = started.mqtt.home_assistant if started.mqtt else None
         self._wanted: Described | None = None
         self._news = asyncio.Event()
         if prefix is not None:
             channel.listen(f"{prefix}/status", self._born)
 
     def configure(self, configuration: Configuration, watch: Watch) -> None:
-        """What is there from now on."""
-        self._wanted = described(self._channel.topics, configuration, watch)
+        """What is there from now on; what a restart takes is as it was."""
+        runs = replace(configuration, mqtt=self._started.mqtt, speech=self._started.speech)
+        self._wanted = described(self._channel.topics, runs, watch)
         self._news.set()
 
     async def run(self) -> None:

@@ -48,7 +48,7 @@ class BrokerLink:
         wants = configuration.mqtt
         self._desk = desk
         self._channel = channel
-        self._discovery = Discovery(channel, store, wants.home_assistant if wants else None, previews.ask)
+        self._discovery = Discovery(channel, store, configuration, previews.ask)
         self.gates = CameraGates(channel, configuration, channel.now, metrics.gate)
         self._onvif_rules = OnvifRules(channel, store, wants.onvif if wants else None)
         self._counts = metrics.mqtt_orders

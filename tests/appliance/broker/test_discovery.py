@@ -76,7 +76,7 @@ async def running(configuration: Configuration, store: Store, born: Callable[[],
     assert configuration.mqtt
     topics = Topics(site=configuration.site, box=configuration.box)
     channel = MqttChannel(configuration.mqtt, topics, version="1.2.3", now=now, linked=lambda _up: None)
-    discovery = Discovery(channel, store, configuration.mqtt.home_assistant, born)
+    discovery = Discovery(channel, store, configuration, born)
     take(discovery, configuration)
     tasks = [asyncio.create_task(channel.run()), asyncio.create_task(discovery.run())]
     await until(lambda: channel.connected)
@@ -131,6 +131,18 @@ def test_what_leaves_the_configuration_is_taken_out_and_a_new_title_is_none(site
             assert "alarm_smoke_hall" not in await site.heard(lambda shown: shown["alarm_fire_hall"]["name"] == "Fire on hall"), (
                 "it has been taken out"
             )
+
+    asyncio.run(story())
+
+
+def test_what_takes_effect_at_the_next_start_is_shown_then(site: Site) -> None:
+    async def story() -> None:
+        async with running(site.written(commands="false"), await Store.open(MEMORY, now())) as discovery:
+            before = await site.heard()
+            assert "mode" in before
+            take(discovery, site.written(commands="true", title="Rauch"))
+            after = await site.heard(lambda shown: shown["alarm_smoke_hall"]["name"] == "Rauch on hall")
+            assert after.keys() == before.keys(), "buttons that nobody hears would be shown"
 
     asyncio.run(story())
 
