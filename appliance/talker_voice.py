@@ -91,8 +91,10 @@ class TalkerVoice:
     async def _render(self, texts: Sequence[str]) -> None:
         """Those that are not there yet. Whatever goes wrong is said, and costs the model's voice and no announcement."""
         self._unrendered = len(texts)
+        if not texts:
+            return
         try:
-            self._digest = await asyncio.to_thread(self._read_digest)
+            self._digest = await self._read_digest()
             absent = await asyncio.to_thread(self._absent, texts[:MAX_RENDERED])
             self._unrendered = len(absent) + len(texts[MAX_RENDERED:])
             problems = await self._speak_all(absent) if absent else ()
@@ -102,8 +104,13 @@ class TalkerVoice:
             problems = (*problems, f"there are {len(texts)} sentences, and {MAX_RENDERED} are rendered at most")
         self._ended(texts, problems)
 
-    def _read_digest(self) -> str:
-        return read_talker(Path(self._settings.model), self._settings.speaker).digest()
+    async def _read_digest(self) -> str:
+        """Of the model. Where that cannot be read, what it has rendered is no longer used either: so it would be after a start."""
+        try:
+            return await asyncio.to_thread(lambda: read_talker(Path(self._settings.model), self._settings.speaker).digest())
+        except (ModelError, OSError):
+            self._digest = ""
+            raise
 
     def _absent(self, texts: Sequence[str]) -> tuple[str, ...]:
         """Which are not there. Those that are have been used by this, so they are the last to leave the cache."""

@@ -202,6 +202,25 @@ def test_without_a_model_or_room_for_it_the_stand_in_says_all(tmp_path: Path, ca
     assert "there is no room for the voice of" in caplog.text
 
 
+def test_a_model_that_has_gone_says_nothing_any_more_and_one_with_nothing_to_say_is_not_looked_for(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    mouth = Mouth(tmp_path)
+
+    async def story() -> None:
+        await mouth.voice.prepare(["Fire."])
+        assert await mouth.says("Fire.") == [True]
+        shutil.move(tmp_path / "model", tmp_path / "elsewhere")
+        caplog.clear()
+        await mouth.voice.prepare([])
+        assert (mouth.voice.unrendered, caplog.text) == (0, "")
+        await mouth.voice.prepare(["Fire."])
+        assert "espeak-ng says 1 of 1 sentences for the model: there is no folder" in caplog.text
+        assert (mouth.voice.unrendered, await mouth.says("Fire.")) == (1, [False]), "as it says"
+
+    ran(story)
+
+
 TABLE = {"thinker.model.embed_tokens.": 2048 * 10**9}
 
 
