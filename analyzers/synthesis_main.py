@@ -43,12 +43,12 @@ def run(end: socket.socket, waiting: "queue.Queue[Heard]") -> None:
     first = waiting.get()
     if not isinstance(first, TalkerSettings):
         os._exit(MISLED)
-    from analyzers.omni.talker import TalkerFault, load, write  # noqa: PLC0415 - torch takes seconds to load, and a second thread must listen meanwhile
-
     try:
+        from analyzers.omni.talker import TalkerFault, load, write  # noqa: PLC0415 - torch takes seconds, and a second thread must listen meanwhile
+
         talker = load(first)
-    except ModelError as error:
-        end.send(SAYS.encode(Refused(problem=str(error)[:MAX_PROBLEM])))
+    except (ModelError, ImportError, MemoryError) as error:
+        end.send(SAYS.encode(Refused(problem=(str(error) or "there is not enough memory")[:MAX_PROBLEM])))
         return
     end.send(SAYS.encode(Ready(weight_bytes=talker.weight_bytes)))
     while True:

@@ -221,6 +221,15 @@ def test_a_model_that_has_gone_says_nothing_any_more_and_one_with_nothing_to_say
     ran(story)
 
 
+def test_a_box_without_what_a_model_runs_on_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "torch.py").write_text('raise ImportError("torch is not installed")')
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path(__file__).parents[2]}")
+    speaking(tmp_path / "model")
+    voice = TalkerVoice(TalkerSettings(model=str(tmp_path / "model")), StandIn(), tmp_path / "omni", limits=QUICK)
+    ran(lambda: voice.prepare(["Fire."]))
+    assert "espeak-ng says 1 of 1 sentences for the model: torch is not installed" in caplog.text
+
+
 TABLE = {"thinker.model.embed_tokens.": 2048 * 10**9}
 
 
