@@ -16,7 +16,7 @@ from alerts.channels.connection import LARGEST_HEARD
 from alerts.channels.listening import MAX_PAYLOAD, MAX_WAITING, Heard, Inbox
 from alerts.channels.mqtt import MqttChannel, MqttSettings, Protocol
 from alerts.notification import Outcome
-from tests.alerts.mosquitto import TOPICS, Broker, Listener, note, now, until
+from tests.alerts.mosquitto import TOPICS, Broker, note, now, until
 
 pytestmark = [pytest.mark.broker, pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")]
 ORDER = TOPICS.command("acknowledge")
@@ -149,19 +149,6 @@ def test_more_than_the_broker_takes_is_refused_here_and_ends_no_connection(tmp_p
 
     asyncio.run(story())
     broker.kill()
-
-
-def test_a_value_without_an_expiry_stays_until_it_is_removed(broker: Broker) -> None:
-    async def story() -> None:
-        async with Box(broker.port) as box:
-            assert await box.channel.publish_state(TOPICS.mode, b"there", None) is Outcome.UNHEARD
-            late = Listener(broker.port, TOPICS.mode)
-            message = await asyncio.to_thread(late.wait_for, lambda each: each.topic == TOPICS.mode)
-            assert (message.payload, message.retain) == (b"there", True)
-            assert not hasattr(message.properties, "MessageExpiryInterval")
-            late.close()
-
-    asyncio.run(story())
 
 
 def test_who_is_slow_misses_the_newest_and_they_are_counted() -> None:
