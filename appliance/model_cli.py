@@ -39,7 +39,8 @@ def plan(  # noqa: PLR0913 - a command's options
     from rich.console import Console
 
     from analyzers.omni.folder import ModelError
-    from appliance.model_plan import WINDOWS_S, Companion, Wished, outline, show
+    from appliance.model_plan import WINDOWS_S, Companion, Wished, outline
+    from appliance.plan_tables import show
 
     try:
         named = {Companion.SECOND_LOOK: second_look, Companion.CAPTIONER: captioner}
