@@ -60,6 +60,7 @@ class SecondOpinion:
         self._look = look
         self._pairs = Pairs(loaded.family)
         self._clock = clock
+        self._is_late = False
 
     def over(self, batch: tuple[Question, ...], found: Answered, slots: Mapping[SensorId, Slots]) -> Answered:
         """The answers to a batch, with its own in the place of those that were in doubt. One that it cannot answer stays as it was."""
@@ -77,8 +78,16 @@ class SecondOpinion:
                 looks[came_of(judgements[place], judgement)] += 1
                 if judgement.log_odds is not None:
                     judgements[place] = replace(judgement, took_s=took_s)
-        if looks[Look.LATE]:
-            log.warning("no time was left for a second look at %d answers in doubt: the first stands", looks[Look.LATE])
+        self._tell(looks)
         took_s = found.cost.took_s + self._clock() - began
         cost = replace(found.cost, media_tokens=media_tokens, took_s=took_s, halvings=dict(halvings), looks=dict(+looks))
         return Answered(judgements=tuple(judgements), cost=cost)
+
+    def _tell(self, looks: Counter[Look]) -> None:
+        """Say once that no time is left, and once that there is again; the figures have each."""
+        late = looks[Look.LATE]
+        if late and not self._is_late:
+            log.warning("no time was left for a second look at %d answers in doubt: the first stands, and the metric counts from here on", late)
+        elif self._is_late and looks.total() and not late:
+            log.warning("there is time for second looks again")
+        self._is_late = late > 0 if looks.total() else self._is_late

@@ -108,6 +108,27 @@ def test_what_is_not_reached_in_time_keeps_the_first_answer(
     assert "no time was left for a second look at 2 answers in doubt" in caplog.text
 
 
+def test_that_no_time_is_left_is_said_once_and_its_end_once(
+    loaded: "Loaded", second: "Loaded", asked: tuple[Scene, tuple[Question, ...]], caplog: pytest.LogCaptureFixture
+) -> None:
+    scene, batch = asked
+    slots = {scene.sensor: scene.slots}
+    first = OmniJudge(loaded, slots).answer(batch)
+    hours: Iterator[int] = count(step=3600)
+    is_slow = True
+    opinion = SecondOpinion(second, LOOK, lambda: float(next(hours)) if is_slow else 0.0)
+    for _ in range(3):
+        opinion.over(batch, first, slots)
+    is_slow = False
+    for _ in range(2):
+        opinion.over(batch, first, slots)
+        opinion.over((), replace(first, judgements=()), slots)
+    assert [line.message for line in caplog.records if "second look" in line.message] == [
+        "no time was left for a second look at 4 answers in doubt: the first stands, and the metric counts from here on",
+        "there is time for second looks again",
+    ]
+
+
 def test_a_second_model_that_fails_leaves_the_first_answers(loaded: "Loaded", second: "Loaded", asked: tuple[Scene, tuple[Question, ...]]) -> None:
     scene, batch = asked
     first = OmniJudge(loaded, {scene.sensor: scene.slots}).answer(batch)
