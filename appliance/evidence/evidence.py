@@ -161,13 +161,15 @@ class Evidence:
                 self._tended = now
         forgotten, rows = self._forgotten, await self._means.store.do(lambda connection: clip_rows.of_state(connection, "wanted"))
         self._waiting = len(rows)
-        for row in rows[MAX_WANTED:]:
-            await self._fail(row, "too many at once")
-        for row in rows[:MAX_WANTED]:
+        too_many = {row.id for row in rows[MAX_WANTED:]}
+        for row in rows:
             async with self._alone:
                 if self._forgotten != forgotten:
                     return
-                await self._tend(row, self._means.clock.now())
+                if row.id in too_many:
+                    await self._fail(row, "too many at once")
+                else:
+                    await self._tend(row, self._means.clock.now())
 
     async def _reconcile(self, now: Moment) -> None:
         """Compare rows and files. What cannot be compared is said, and keeps no clip from being made."""

@@ -122,7 +122,7 @@ class EvidenceRoom:
         name = f"{file.stem}{evidence_files.POSTER}"
         poster = name if await apart((self.folder / name).is_file) else None
         found = Clip(file=file.name, poster=poster, sha256="", bytes=status.st_size, start=moment, end=moment, masked=False, sound=False)
-        row = clip_rows.found_row(clip, found, status.st_size)
+        row = clip_rows.found_row(clip, found, await apart(partial(evidence_files.taken, self.folder, found)))
         if not await self._do(lambda connection: clip_rows.add(connection, row, moment)):
             await self._return(clip, found)
         log.warning("the clip %s was in no row; it is kept, and nobody knows any more whose it is", file.name)

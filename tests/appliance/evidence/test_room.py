@@ -32,6 +32,8 @@ async def test_at_the_start_rows_and_files_are_made_true(tmp_path: Path) -> None
         await one.turn()
         assert [(row[0], row[1]) for row in await one.rows()] == [(Path(gone).stem, "removed"), (Path(unclaimed).stem, "kept")]
         assert one.files() == sorted([unclaimed, unclaimed.replace("mp4", "jpg")])
+        size = sum((one.clips / name).stat().st_size for name in one.files())
+        assert await one.sql("SELECT bytes FROM clip WHERE state = 'kept'") == [(size,)], "its poster takes room too"
         assert (tmp_path / "state" / "evil.txt").exists(), "what is not in the folder is nobody's business"
         assert one.evidence.statistics().removed == {"its file is missing": 1}
 
