@@ -75,14 +75,17 @@ def read_modes(modes: tuple[str, ...]) -> tuple[str, ...]:
 
 
 
+MODEL_ALONE = {"second_look": "answers of a model", "skip_still": "what a model is shown", "describe": "a model that writes"}
+"""Keys of the judge that nobody would read without a model, and what they are for."""
+
+
 def check_judge(judge: JudgeForm) -> JudgeForm:
     """A judge with all that it needs."""
     if judge.kind is JudgeChoice.OMNI and judge.model is None:
         raise ValueError("`kind: omni` needs `model`, the folder of the model; without a model write `kind: cues`")
-    if judge.kind is not JudgeChoice.OMNI and judge.second_look:
-        raise ValueError("`second_look` is for answers of a model, so it needs `kind: omni`")
-    if judge.kind is not JudgeChoice.OMNI and judge.skip_still:
-        raise ValueError("`skip_still` is for what a model is shown, so it needs `kind: omni`")
+    for key, what in MODEL_ALONE.items():
+        if judge.kind is not JudgeChoice.OMNI and getattr(judge, key):
+            raise ValueError(f"`{key}` is for {what}, so it needs `kind: omni`")
     return judge
 
 

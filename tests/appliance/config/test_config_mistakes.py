@@ -145,7 +145,7 @@ SPOKEN = (
 
 WHERE_NONE_MAY_BE = [
     ("nobody describes", "  describe: true", "  describe: false", ["`judge` has none | write `describe: true` there, beside `kind: omni`"]),
-    ("cues alone judge", "kind: omni", "kind: cues", ["`judge` has none | write `describe: true` there, beside `kind: omni`"]),
+    ("cues alone judge", "kind: omni", "kind: cues", ["`describe` is for a model that writes, so it needs `kind: omni`"]),
     ("its senses are whatever there is", "    senses: [sound]\n", "", ["senses` do not name it | write `senses: [sound]`, or `[sight, sound]`"]),
     ("of sight", "senses: [sound]", "senses: [sight]", ["mic has no picture", "this one's `senses` do not name it"]),
     ("sound is judged and not kept", "sound: keep", "sound: judge", ["mic keeps no sound (`sound: judge`), and what was said would be kept"]),
