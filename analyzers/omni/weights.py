@@ -4,8 +4,8 @@ When the pin of transformers moves, look at: the hooks of `quantizer.py` (regist
 param_needs_quantization, ConversionOps.convert), HF_DEACTIVATE_ASYNC_LOAD, the fused names gate_up_proj and down_proj, the attention
 registry of `tree.py`, that the text model hands `tree` on to its attention, `mm_encoder_outputs`, the vision tower's attention in
 `tower.py` (its projections' names, `fullatt_block_indexes`, `deepstack_features`), the classes and figures in `family.py`, and that a
-forward takes its keys and values as `cache`. Run the tests once with torchvision and Pillow, too: then what families make of pictures
-and sounds is compared with the makers' processors.
+forward takes its keys and values as `cache`; for a model's voice, what the head of `talker.py` says. Run the tests once with
+torchvision and Pillow, too: then what families make of pictures and sounds is compared with the makers' processors.
 The tests of `tests/analyzers/test_omni_*.py` fail where one of them has changed.
 """
 
