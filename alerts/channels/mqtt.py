@@ -154,11 +154,12 @@ class MqttChannel:
         ack = await self._publish(message)
         return OUTCOMES.get(ack.code, Outcome.RETRY) if ack else Outcome.RETRY
 
-    async def offer(self, message: Message, within_s: float) -> Outcome:
+    async def offer(self, message: Message, within_s: float, is_wanted: Callable[[], bool]) -> Outcome:
         """Publish what may be lost, behind all else: only where nothing is on its way, and the call ends when none of it is any more.
 
         So whoever offers one thing after the other holds an alarm back by one of them at most, also where the line is slow and the
-        kernel would take many. RETRY: there is no connection, it had no room for it `within_s`, or did not take it in `patience_s`.
+        kernel would take many. RETRY: there is no connection, it had no room for it `within_s`, nobody wants it any more then, or the other
+        end did not take it in `patience_s`.
         """
         connection = self._connection
         if connection is None:
@@ -167,6 +168,8 @@ class MqttChannel:
             async with asyncio.timeout(self._settings.patience_s):
                 async with asyncio.timeout(within_s):
                     await connection.wait_idle()
+                if not is_wanted():
+                    return Outcome.RETRY
                 ack = await connection.publish(message)
                 await connection.wait_sent()
                 return OUTCOMES.get(ack.code, Outcome.RETRY) if ack else Outcome.RETRY

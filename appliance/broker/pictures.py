@@ -47,7 +47,7 @@ class Pictures:
         preview = waiting.preview
         topic = self._channel.topics.picture(preview.sensor)
         message = Message(topic=topic, payload=preview.jpeg, content_type=CONTENT_TYPE, may_be_lost=True)
-        outcome = await self._channel.offer(message, waiting.until_s - now_s)
+        outcome = await self._channel.offer(message, waiting.until_s - now_s, lambda: self._previews.is_wanted(waiting))
         if outcome is Outcome.REFUSED and not self._said:
             self._said = True
             log.error("mqtt: the broker takes no message as large as a picture of %s: make pictures smaller, with `bytes`", preview.sensor)

@@ -44,6 +44,7 @@ class Previews:
         self._ask = ask
         self._asked_s = -ASKS_EVERY_S
         self._waiting: dict[SensorId, Waiting] = {}
+        self._taken: Waiting | None = None
         self._there = asyncio.Event()
 
     def ask(self) -> None:
@@ -63,10 +64,17 @@ class Previews:
     def drop(self, sensor: SensorId) -> None:
         """Nobody is to see it any more."""
         self._waiting.pop(sensor, None)
+        if self._taken and self._taken.preview.sensor == sensor:
+            self._taken = None
+
+    def is_wanted(self, waiting: Waiting) -> bool:
+        """Whether the one that was taken last may still be shown: whoever has taken it may have had to wait."""
+        return waiting is self._taken
 
     async def take(self) -> Waiting:
         """The one whose sensor has waited longest, as soon as there is one."""
         while not self._waiting:
             self._there.clear()
             await self._there.wait()
-        return self._waiting.pop(next(iter(self._waiting)))
+        self._taken = self._waiting.pop(next(iter(self._waiting)))
+        return self._taken

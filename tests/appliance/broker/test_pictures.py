@@ -15,6 +15,8 @@ import paho.mqtt.client as paho
 import pytest
 
 from alerts.channels.mqtt_settings import Protocol
+from alerts.channels.packet import Message
+from alerts.notification import Outcome
 from appliance.broker.pictures import Pictures
 from appliance.children.previews import LATE_S, PictureFate, Previews
 from sensors.jpeg import sides
@@ -76,6 +78,22 @@ def test_a_picture_goes_byte_for_byte_to_those_who_are_there_and_is_kept_for_nob
     assert late.wait_for(lambda _: True).payload == b"the first that whoever comes later hears"
     for each in (listener, late):
         each.close()
+
+
+def test_one_that_nobody_wants_any_more_when_its_turn_comes_is_not_sent(plain: Broker) -> None:
+    listener = Listener(plain.port, TOPICS.picture(DOOR))
+
+    async def story() -> None:
+        async with running(plain.port) as box:
+            await until(lambda: box.channel.connected)
+            for payload, is_wanted in ((b"masked otherwise", False), (b"now", True)):
+                message = Message(topic=TOPICS.picture(DOOR), payload=payload, may_be_lost=True)
+                outcome = await box.channel.offer(message, 5.0, lambda wanted=is_wanted: wanted)
+                assert outcome is (Outcome.DELIVERED if is_wanted else Outcome.RETRY)
+
+    asyncio.run(story())
+    assert listener.wait_for(lambda _: True).payload == b"now"
+    listener.close()
 
 
 def test_without_a_connection_it_is_lost_and_counted(plain: Broker) -> None:

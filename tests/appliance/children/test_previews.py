@@ -43,6 +43,22 @@ def test_who_waits_gets_the_next_and_nothing_of_a_camera_that_is_shown_no_more()
     asyncio.run(story())
 
 
+def test_one_that_was_taken_is_not_wanted_once_its_camera_is_shown_no_more_or_otherwise() -> None:
+    async def story() -> None:
+        previews = Previews(lambda _fate: None, lambda: None)
+        previews.put(shown("a", 1), 1)
+        taken = await previews.take()
+        previews.drop(SensorId("b"))
+        assert previews.is_wanted(taken)
+        previews.drop(SensorId("a"))
+        assert not previews.is_wanted(taken)
+        previews.put(shown("a", 2), 1)
+        assert not previews.is_wanted(taken)
+        assert previews.is_wanted(await previews.take())
+
+    asyncio.run(story())
+
+
 def test_who_asks_all_the_time_is_not_shown_more_than_once_a_second() -> None:
     async def story() -> None:
         asked: list[str] = []
