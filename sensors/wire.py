@@ -5,12 +5,16 @@ say only what a child may say. It knows no message in particular.
 """
 
 import socket
+from dataclasses import is_dataclass
 from typing import Generic, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 from typing_extensions import TypeForm
 
 MAX_DATAGRAM_BYTES = 64 * 1024
+
+FORGETFUL = ConfigDict(cache_strings="keys")
+"""pydantic keeps the last 16,384 short strings that it has read: here these are ids of windows that never come again, 1.5 MB in each process."""
 
 T = TypeVar("T")
 
@@ -24,7 +28,8 @@ class Codec(Generic[T]):
 
     def __init__(self, kinds: TypeForm[T]) -> None:
         """`kinds`: a dataclass, or a union of dataclasses told apart by their `kind`."""
-        self._adapter: TypeAdapter[T] = TypeAdapter(kinds)
+        config = None if is_dataclass(kinds) else FORGETFUL  # which a dataclass would have to say of itself
+        self._adapter: TypeAdapter[T] = TypeAdapter(kinds, config=config)
 
     def encode(self, value: T) -> bytes:
         """The datagram of `value`. ValueError where it would be too large: then the sender is wrong."""
